@@ -1,0 +1,16 @@
+// Pins the dapr CLI. Built by tools/toolchain.ts where Dapr is not installed. Why the replaces: docs/decisions/0002-dapr-from-source.md
+module resource-manager/tools/dapr-cli
+
+go 1.26
+
+require github.com/dapr/cli v1.16.5
+
+replace (
+	dubbo.apache.org/dubbo-go/v3 => dubbo.apache.org/dubbo-go/v3 v3.0.3-0.20230118042253-4f159a2b38f3
+	github.com/dapr/components-contrib => github.com/dapr/components-contrib v1.16.5
+	github.com/chenzhuoyu/iasm => github.com/chenzhuoyu/iasm v0.9.0
+	github.com/chzyer/logex => github.com/chzyer/logex v1.2.1
+	github.com/gobwas/pool => github.com/gobwas/pool v0.2.1
+	github.com/toolkits/concurrent => github.com/niean/gotools v0.0.0-20151221085310-ff3f51fc5c60
+	gopkg.in/couchbaselabs/gocbconnstr.v1 => github.com/couchbaselabs/gocbconnstr v1.0.5
+)
