@@ -1,0 +1,26 @@
+import { z } from 'zod';
+
+/** Field types that requests, responses and events have in common. */
+
+export const uuid = z.uuid().meta({ example: '0b0f9a52-4c0e-4f5e-9a39-5d2a1a6f3c11' });
+
+/** RFC 3339 in UTC with milliseconds, for example `2026-11-23T09:30:00.000Z`. */
+export const timestamp = z.iso.datetime().meta({ example: '2026-11-23T09:30:00.000Z' });
+
+/** ISO 8601 duration as `shared/contracts/duration.ts` writes it, for example `PT1H3M20S`. */
+export const duration = z
+  .string()
+  .regex(/^PT(?=\d)(\d+H)?(\d+M)?(\d+(\.\d{1,3})?S)?$/)
+  .meta({ example: 'PT1H3M20S' });
+
+/** Units of a pool's resource: a positive integer that survives JSON in every language (below 2^53). */
+export const capacity = z.int().min(1, 'must be a whole number of at least 1').meta({ example: 4 });
+
+/** A name that people read: 1 to 200 characters, no control characters, no blank at either end. */
+export const displayName = z
+  .string()
+  .min(1)
+  .max(200)
+  .regex(/^[^\p{Cc}\p{Cs}\u2028\u2029]+$/u, 'must not hold control characters')
+  .refine((text) => text === text.trim(), 'must not start or end with a blank')
+  .meta({ example: 'gpu-a100' });

@@ -1,0 +1,210 @@
+import {
+  CommunicationProtocolEnum,
+  DaprClient,
+  type HttpMethod,
+  LogLevel,
+  StateConcurrencyEnum,
+} from '@dapr/dapr';
+import type { OperationType } from '@dapr/dapr/types/Operation.type';
+import type { CloudEvent } from '../contracts/events';
+import { AppError, messageOf, unavailable } from '../errors';
+import { currentContext } from '../logging/context';
+import { classify, ConflictError, SidecarError } from './sidecar-error';
+
+/** A row as it was read; `etag` is what a later write must find unchanged. */
+export interface StateRow {
+  value: unknown;
+  etag: string;
+}
+
+/** One step of a state transaction. */
+export type StateOperation =
+  /** `etag: null` = the key must not exist; a string = it must still have that ETag; absent = overwrite whatever is there. */
+  | { upsert: string; value: unknown; etag?: string | null; ttlSeconds?: number }
+  | { remove: string; etag?: string };
+
+export interface Sidecar {
+  /** Rows by key; absent keys are absent from the map. */
+  get(keys: readonly string[]): Promise<Map<string, StateRow>>;
+  /**
+   * All or nothing. After a time-out the outcome is unknown: read again before trying again.
+   * @throws ConflictError when an ETag no longer fits or a key exists that must not
+   */
+  transact(operations: readonly StateOperation[]): Promise<void>;
+  /**
+   * Reads through the PostgreSQL binding. The statement must select exactly one `json`/`jsonb` column, cast to text.
+   * Dapr hides errors that come while rows are read, so never use it to prove that something is absent.
+   */
+  query(sql: string, params: readonly unknown[]): Promise<unknown[]>;
+  /** Runs schema statements, without parameters, as one implicit transaction. */
+  execute(sql: string): Promise<void>;
+  /** Publishes events of one topic under their own ids. @returns the ids that the broker has taken */
+  publish(topic: string, events: readonly CloudEvent[]): Promise<Set<string>>;
+  /**
+   * Calls another app through Dapr. An error of that app comes as AppError with its own code, and `facts`.
+   * @param path without a leading slash, for example `internal/inventories/<id>`
+   */
+  invoke(appId: string, method: 'GET' | 'POST' | 'PUT' | 'DELETE', path: string, body?: unknown): Promise<unknown>;
+  /** Resolves when the sidecar and its components are there and the state store answers. */
+  check(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface SidecarOptions {
+  port: number;
+  host?: string;
+  apiToken?: string | undefined;
+  /** Milliseconds for one call. The SDK has no time-out of its own. */
+  timeoutMs?: number;
+  stateStore?: string;
+  database?: string;
+  pubsub?: string;
+}
+
+const silent = { error() {}, warn() {}, info() {}, verbose() {}, debug() {} };
+
+/** The own sidecar through the Dapr SDK's HTTP client, with typed errors and time limits. What it hides: docs/dapr-findings.md */
+export function connectSidecar(options: SidecarOptions): Sidecar {
+  const timeoutMs = options.timeoutMs ?? 10_000;
+  const store = options.stateStore ?? 'statestore';
+  const database = options.database ?? 'database';
+  const host = options.host ?? '127.0.0.1';
+  const base = `http://${host}:${options.port}`;
+  const client = new DaprClient({
+    daprHost: host,
+    daprPort: String(options.port),
+    communicationProtocol: CommunicationProtocolEnum.HTTP,
+    ...(options.apiToken === undefined ? {} : { daprApiToken: options.apiToken }),
+    maxBodySizeMb: 32,
+    // the SDK prints what it also returns or throws, headers with tokens included
+    logger: { level: LogLevel.Error, service: silent },
+  });
+
+  async function call<T>(part: string, work: () => Promise<T>): Promise<T> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new SidecarError(part, undefined, `no answer within ${timeoutMs} ms`)), timeoutMs);
+    });
+    try {
+      return await Promise.race([work(), late]);
+    } catch (error) {
+      throw classify(part, error);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  const get: Sidecar['get'] = async (keys) => {
+    if (keys.length === 0) return new Map();
+    const rows = (await call('state store', () => client.state.getBulk(store, [...new Set(keys)]))) as {
+      key: string;
+      data?: unknown;
+      etag?: string;
+      error?: string;
+    }[];
+    const found = new Map<string, StateRow>();
+    for (const row of rows) {
+      if (row.error) throw unavailable('state.unavailable', 'The state store cannot be read now; try again.', row.error);
+      if (row.etag !== undefined && row.data !== undefined) found.set(row.key, { value: row.data, etag: row.etag });
+    }
+    return found;
+  };
+
+  return {
+    get,
+    transact: async (operations) => {
+      // one order of keys everywhere, so that two transactions cannot wait for each other
+      const sorted = [...operations].sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
+      await call('state store', () => client.state.transaction(store, sorted.map(wireOperation) as unknown as OperationType[]));
+    },
+    query: async (sql, params) => {
+      const rows = (await call('database', () =>
+        client.binding.send(database, 'query', undefined, { sql, params: JSON.stringify(params) }),
+      )) as unknown;
+      if (!Array.isArray(rows)) return [];
+      return rows.map((row: unknown) => JSON.parse((row as [string])[0]) as unknown);
+    },
+    execute: async (sql) => {
+      await call('database', () => client.binding.send(database, 'exec', undefined, { sql }));
+    },
+    publish: (topic, events) =>
+      call('event broker', async () => {
+        const url = `${base}/v1.0-alpha1/publish/bulk/${options.pubsub ?? 'pubsub'}/${topic}`;
+        // not by the SDK: its publishBulk takes the ids of a partial failure from the wrong place
+        const response = await fetch(url, {
+          method: 'POST',
+          headers: {
+            'Content-Type': 'application/json',
+            ...(options.apiToken === undefined ? {} : { 'dapr-api-token': options.apiToken }),
+          },
+          body: JSON.stringify(
+            events.map((event) => ({ entryId: event.id, event, contentType: 'application/cloudevents+json' })),
+          ),
+          signal: AbortSignal.timeout(timeoutMs),
+        });
+        const text = await response.text();
+        const published = new Set(events.map((event) => event.id));
+        if (response.ok) return published;
+        const failed = failedEntries(text);
+        if (failed === undefined) throw new SidecarError('event broker', response.status, text);
+        for (const id of failed) published.delete(id);
+        return published;
+      }),
+    invoke: (appId, method, path, body) =>
+      call(appId, async () => {
+        const context = currentContext();
+        const headers = context ? { traceparent: context.traceparent, 'x-request-id': context.requestId } : {};
+        return (await client.invoker.invoke(appId, path, method as HttpMethod, body as object, { headers })) as unknown;
+      }),
+    check: async () => {
+      const health = await fetch(`${base}/v1.0/healthz/outbound`, { signal: AbortSignal.timeout(2_000) }).catch(() => undefined);
+      if (!health?.ok) throw unavailable('sidecar.unavailable', 'the Dapr sidecar or one of its components is not ready');
+      await get(['readiness']).catch((error: unknown) => {
+        throw error instanceof AppError ? error : unavailable('state.unavailable', messageOf(error));
+      });
+    },
+    close: () => client.stop(),
+  };
+}
+
+function keyOf(operation: StateOperation): string {
+  return 'upsert' in operation ? operation.upsert : operation.remove;
+}
+
+/** What goes over the wire. ETags are plain strings: the SDK's own type wants an object, which Dapr answers with 400. */
+interface WireOperation {
+  operation: 'upsert' | 'delete';
+  request: {
+    key: string;
+    value?: unknown;
+    etag?: string;
+    options?: { concurrency: StateConcurrencyEnum };
+    metadata?: { ttlInSeconds: string };
+  };
+}
+
+function wireOperation(operation: StateOperation): WireOperation {
+  if ('remove' in operation) {
+    return { operation: 'delete', request: { key: operation.remove, ...firstWrite(operation.etag) } };
+  }
+  const { upsert: key, value, etag, ttlSeconds } = operation;
+  const metadata = ttlSeconds === undefined ? {} : { metadata: { ttlInSeconds: String(ttlSeconds) } };
+  return { operation: 'upsert', request: { key, value, ...firstWrite(etag), ...metadata } };
+}
+
+/** First-write without an ETag inserts only what is absent; with one it changes only what is unchanged. */
+function firstWrite(etag: string | null | undefined): Pick<WireOperation['request'], 'etag' | 'options'> {
+  if (etag === undefined) return {};
+  return { ...(etag === null ? {} : { etag }), options: { concurrency: StateConcurrencyEnum.CONCURRENCY_FIRST_WRITE } };
+}
+
+function failedEntries(text: string): string[] | undefined {
+  try {
+    const answer = JSON.parse(text) as { failedEntries?: { entryId: string }[] };
+    return answer.failedEntries?.map(({ entryId }) => entryId);
+  } catch {
+    return undefined;
+  }
+}
+
+export { ConflictError };

@@ -1,0 +1,19 @@
+import express, { type Router } from 'express';
+import { getAbsoluteFSPath } from 'swagger-ui-dist';
+
+const PAGE = (service: string): string => `<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>${service}: API</title>
+<link rel="stylesheet" href="docs/swagger-ui.css"></head>
+<body><div id="swagger-ui"></div>
+<script src="docs/swagger-ui-bundle.js"></script><script src="docs/start.js"></script></body></html>`;
+
+const START = `window.ui = SwaggerUIBundle({ url: 'openapi.json', dom_id: '#swagger-ui', deepLinking: true });`;
+
+/** `/docs`: the OpenAPI document as a page to browse and try. */
+export function docsPage(service: string): Router {
+  const router = express.Router();
+  router.get('/docs', (_request, response) => void response.type('html').send(PAGE(service)));
+  router.get('/docs/start.js', (_request, response) => void response.type('js').send(START));
+  router.use('/docs', express.static(getAbsoluteFSPath(), { index: false }));
+  return router;
+}
