@@ -34,6 +34,18 @@ function refused(detail: string): AppError {
   return new AppError('unauthenticated', 'auth.token_invalid', detail);
 }
 
+/** The header of a token that nothing is proved of yet; `jwt.decode` throws where the payload is no JSON. */
+function headerOf(token: string): jwt.JwtHeader {
+  let decoded: jwt.Jwt | null;
+  try {
+    decoded = jwt.decode(token, { complete: true });
+  } catch {
+    decoded = null;
+  }
+  if (decoded === null) throw refused('The token is not a JWT; sign in again.');
+  return decoded.header;
+}
+
 /** Checks signature, algorithm, issuer, audience and expiry (RFC 7519, RFC 8725). */
 export function createAuthenticator(rules: TokenRules): Authenticate {
   // a KeyObject made once: with a string secret each verification costs fifty times as much
@@ -74,9 +86,7 @@ export function createAuthenticator(rules: TokenRules): Authenticate {
     if (token === undefined) {
       throw new AppError('unauthenticated', 'auth.token_missing', 'Send a token in the header "Authorization: Bearer <JWT>".');
     }
-    const decoded = jwt.decode(token, { complete: true });
-    if (decoded === null) throw refused('The token is not a JWT; sign in again.');
-    const { key, algorithms } = await keyFor(decoded.header);
+    const { key, algorithms } = await keyFor(headerOf(token));
     let payload: unknown;
     try {
       payload = jwt.verify(token, key, { algorithms, issuer: rules.issuer, audience: rules.audience });

@@ -1,5 +1,8 @@
-import { Logger as SeqClient, type SeqLogLevel } from 'seq-logging';
+import type { Logger, SeqLogLevel } from 'seq-logging';
+import { DefineLogger } from 'seq-logging/seq_logger.js';
 import TransportStream from 'winston-transport';
+
+const SeqClient = DefineLogger(Blob, fetch, AbortController);
 
 export interface SeqOptions {
   url: string;
@@ -17,7 +20,7 @@ const BATCH = 500;
  * bounded, and the client is handed one batch at a time. What fails is lost to Seq only: the console has it.
  */
 export class SeqTransport extends TransportStream {
-  private readonly client: SeqClient;
+  private readonly client: Logger;
   private readonly waiting: Record<string, unknown>[] = [];
   private readonly maxWaiting: number;
   private readonly timer: NodeJS.Timeout;

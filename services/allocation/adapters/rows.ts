@@ -1,0 +1,98 @@
+import { z } from 'zod';
+import { durationBetween } from '../../../shared/contracts/duration';
+import type { CloudEvent } from '../../../shared/contracts/events';
+import { timestamp, uuid } from '../../../shared/contracts/fields';
+import { uuidFromName } from '../../../shared/contracts/ids';
+import { newEvent } from '../../../shared/dapr/outbox';
+import type { Allocation, Inventory } from '../domain/inventory';
+import type { PoolFact } from '../domain/pool-commands';
+
+/** How inventories and allocations look as JSON rows, and their events on the wire. */
+
+export const inventoryRow = z
+  .object({
+    pool_id: uuid,
+    total: z.int(),
+    allocated: z.int(),
+    state: z.enum(['open', 'closed']),
+    created_at: timestamp,
+    updated_at: timestamp,
+  })
+  .transform((row): Inventory => {
+    const { pool_id: poolId, created_at: createdAt, updated_at: updatedAt, ...rest } = row;
+    return { poolId, createdAt, updatedAt, ...rest };
+  });
+
+export function toInventoryRow(inventory: Inventory): z.input<typeof inventoryRow> {
+  const { poolId, createdAt, updatedAt, ...rest } = inventory;
+  return { pool_id: poolId, created_at: createdAt, updated_at: updatedAt, ...rest };
+}
+
+export const allocationRow = z
+  .object({
+    id: uuid,
+    resource_pool_id: uuid,
+    service_id: uuid,
+    allocated_capacity: z.int(),
+    created_at: timestamp,
+    created_by: uuid,
+    task_id: uuid.nullable(),
+  })
+  .transform((row): Allocation => ({
+    id: row.id,
+    poolId: row.resource_pool_id,
+    serviceId: row.service_id,
+    capacity: row.allocated_capacity,
+    createdAt: row.created_at,
+    createdBy: row.created_by,
+    taskId: row.task_id,
+  }));
+
+export function toAllocationRow(allocation: Allocation): z.input<typeof allocationRow> {
+  return {
+    id: allocation.id,
+    resource_pool_id: allocation.poolId,
+    service_id: allocation.serviceId,
+    allocated_capacity: allocation.capacity,
+    created_at: allocation.createdAt,
+    created_by: allocation.createdBy,
+    task_id: allocation.taskId,
+  };
+}
+
+export const rememberedRow = z
+  .object({ fingerprint: z.string(), allocation_id: uuid })
+  .transform(({ fingerprint, allocation_id: allocationId }) => ({ fingerprint, allocationId }));
+
+const SOURCE = '/allocation';
+
+/** The event that tells of a fact; its id follows from the fact, so told twice it is the same event. */
+export function eventOf(fact: PoolFact): CloudEvent | undefined {
+  if (fact.kind === 'remembered') return undefined;
+  const { allocation } = fact;
+  const data = {
+    allocation_id: allocation.id,
+    resource_pool_id: allocation.poolId,
+    service_id: allocation.serviceId,
+    capacity: allocation.capacity,
+    created_at: allocation.createdAt,
+    created_by: allocation.createdBy,
+    task_id: allocation.taskId,
+  };
+  if (fact.kind === 'allocated') {
+    const id = uuidFromName(`allocation.created:${allocation.id}`);
+    return newEvent('allocation.created', { id, source: SOURCE, time: allocation.createdAt, data });
+  }
+  return newEvent('allocation.released', {
+    id: uuidFromName(`allocation.released:${allocation.id}`),
+    source: SOURCE,
+    time: fact.releasedAt,
+    data: {
+      ...data,
+      released_at: fact.releasedAt,
+      duration: durationBetween(allocation.createdAt, fact.releasedAt),
+      end_reason: fact.reason,
+      released_by: fact.releasedBy,
+    },
+  });
+}

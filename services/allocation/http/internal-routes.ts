@@ -1,0 +1,115 @@
+import { z } from 'zod';
+import { capacity, uuid } from '../../../shared/contracts/fields';
+import { inventoryView } from '../../../shared/contracts/inventory';
+import { route, type Route } from '../../../shared/http/route';
+import type { Allocations } from '../application/allocations';
+import type { PoolWriter } from '../application/pool-writer';
+import { available, type Inventory } from '../domain/inventory';
+
+const poolParams = z.object({ pool_id: uuid });
+const totalBody = z.strictObject({ total: capacity });
+const CATALOGUE = { callers: ['resource-pool'] };
+const TASKS = { callers: ['task-runner'] };
+
+function present(inventory: Inventory): z.input<typeof inventoryView> {
+  return {
+    pool_id: inventory.poolId,
+    total: inventory.total,
+    allocated: inventory.allocated,
+    available: available(inventory),
+  };
+}
+
+/** What `resource-pool` and `task-runner` invoke. All of it may be repeated: the same call twice is one call. */
+export function internalRoutes(allocations: Allocations, writer: PoolWriter): Route[] {
+  return [
+    route({
+      method: 'put',
+      path: '/internal/inventories/{pool_id}',
+      summary: 'Open the inventory of a new pool',
+      access: CATALOGUE,
+      params: poolParams,
+      body: totalBody,
+      responses: { 204: null },
+      handle: async ({ params, body }) => {
+        await writer.execute(params.pool_id, { kind: 'open', total: body.total });
+        return { status: 204 };
+      },
+    }),
+    route({
+      method: 'put',
+      path: '/internal/inventories/{pool_id}/total',
+      summary: 'Resize an inventory',
+      access: CATALOGUE,
+      params: poolParams,
+      body: totalBody,
+      responses: { 204: null },
+      errors: ['pool.not_found', 'pool.capacity_below_allocated'],
+      handle: async ({ params, body }) => {
+        await writer.execute(params.pool_id, { kind: 'resize', total: body.total });
+        return { status: 204 };
+      },
+    }),
+    route({
+      method: 'delete',
+      path: '/internal/inventories/{pool_id}',
+      summary: 'Close an inventory for ever',
+      access: CATALOGUE,
+      params: poolParams,
+      responses: { 204: null },
+      errors: ['pool.in_use'],
+      handle: async ({ params }) => {
+        await writer.execute(params.pool_id, { kind: 'close' });
+        return { status: 204 };
+      },
+    }),
+    route({
+      method: 'post',
+      path: '/internal/inventories/lookup',
+      summary: 'The numbers of several pools',
+      access: CATALOGUE,
+      body: z.strictObject({ pool_ids: z.array(uuid).max(1000) }),
+      responses: { 200: z.array(inventoryView) },
+      handle: async ({ body }) => ({ status: 200, body: (await allocations.inventories(body.pool_ids)).map(present) }),
+    }),
+    route({
+      method: 'post',
+      path: '/internal/allocations',
+      summary: 'Take the capacity of a task',
+      access: TASKS,
+      body: z.strictObject({
+        id: uuid,
+        resource_pool_id: uuid,
+        service_id: uuid,
+        capacity,
+        task_id: uuid,
+        created_by: uuid,
+      }),
+      responses: { 201: z.object({ id: uuid }) },
+      errors: ['pool.not_found', 'allocation.insufficient_capacity'],
+      handle: async ({ body }) => {
+        const id = await allocations.allocate({
+          allocationId: body.id,
+          poolId: body.resource_pool_id,
+          serviceId: body.service_id,
+          capacity: body.capacity,
+          taskId: body.task_id,
+          createdBy: body.created_by,
+        });
+        return { status: 201, body: { id } };
+      },
+    }),
+    route({
+      method: 'delete',
+      path: '/internal/allocations/{allocation_id}',
+      summary: 'Give back the capacity of a task',
+      access: TASKS,
+      params: z.object({ allocation_id: uuid }),
+      responses: { 204: null },
+      handle: async ({ params }) => {
+        await allocations.releaseById(params.allocation_id, 'system');
+        return { status: 204 };
+      },
+    }),
+  ];
+}

@@ -1,0 +1,104 @@
+import { z } from 'zod';
+import { capacity, timestamp, uuid } from '../../../shared/contracts/fields';
+import { idempotencyKey } from '../../../shared/http/conditions';
+import { decodeCursor, pageOutput, pageQuery } from '../../../shared/http/paging';
+import { route, type Route } from '../../../shared/http/route';
+import type { Allocations } from '../application/allocations';
+import type { Allocation } from '../domain/inventory';
+
+const poolParams = z.object({ pool_id: uuid });
+const allocationParams = z.object({ pool_id: uuid, allocation_id: uuid });
+
+const allocationBody = z
+  .object({
+    id: uuid,
+    resource_pool_id: uuid,
+    service_id: uuid,
+    allocated_capacity: capacity,
+    created_at: timestamp,
+    updated_at: timestamp,
+  })
+  .meta({ id: 'Allocation' });
+
+function present(allocation: Allocation): z.input<typeof allocationBody> {
+  return {
+    id: allocation.id,
+    resource_pool_id: allocation.poolId,
+    service_id: allocation.serviceId,
+    allocated_capacity: allocation.capacity,
+    created_at: allocation.createdAt,
+    // an allocation never changes between its creation and its release
+    updated_at: allocation.createdAt,
+  };
+}
+
+export function publicRoutes(allocations: Allocations): Route[] {
+  return [
+    route({
+      method: 'post',
+      path: '/resource_pools/{pool_id}/allocations',
+      summary: 'Allocate a part of a pool to a service',
+      access: { permission: 'resource_allocation:create' },
+      params: poolParams,
+      body: z.strictObject({ service_id: uuid, capacity }),
+      headers: { 'Idempotency-Key': 'The same key with the same body is one allocation, however often it is sent (24 hours).' },
+      responses: { 201: z.object({ id: uuid }) },
+      errors: ['pool.not_found', 'allocation.insufficient_capacity', 'allocation.busy', 'request.idempotency_key_reused'],
+      handle: async ({ params, body, caller, header, signal }) => {
+        const scope = [caller.sub, 'POST allocations', params.pool_id];
+        const id = await allocations.allocate({
+          poolId: params.pool_id,
+          serviceId: body.service_id,
+          capacity: body.capacity,
+          createdBy: caller.sub,
+          idempotency: idempotencyKey(header('Idempotency-Key'), scope, body),
+          signal,
+        });
+        const headers = { Location: `/resource_pools/${params.pool_id}/allocations/${id}` };
+        return { status: 201, headers, body: { id } };
+      },
+    }),
+    route({
+      method: 'get',
+      path: '/resource_pools/{pool_id}/allocations',
+      summary: 'List the allocations of a pool, oldest first',
+      access: { permission: 'resource_allocation:list' },
+      params: poolParams,
+      query: z.strictObject({ ...pageQuery, service_id: uuid.optional() }),
+      responses: { 200: z.array(allocationBody) },
+      errors: ['pool.not_found'],
+      handle: async (input) => {
+        const { limit, cursor, service_id: serviceId } = input.query;
+        const after = decodeCursor(cursor);
+        const rows = await allocations.list({ poolId: input.params.pool_id, serviceId, after, limit: limit + 1 });
+        return pageOutput(input, limit, rows, ({ createdAt: at, id }) => ({ at, id }), present);
+      },
+    }),
+    route({
+      method: 'get',
+      path: '/resource_pools/{pool_id}/allocations/{allocation_id}',
+      summary: 'Show an allocation',
+      access: { permission: 'resource_allocation:get' },
+      params: allocationParams,
+      responses: { 200: allocationBody },
+      errors: ['allocation.not_found'],
+      handle: async ({ params }) => ({
+        status: 200,
+        body: present(await allocations.get(params.pool_id, params.allocation_id)),
+      }),
+    }),
+    route({
+      method: 'delete',
+      path: '/resource_pools/{pool_id}/allocations/{allocation_id}',
+      summary: 'Release an allocation',
+      access: { permission: 'resource_allocation:delete' },
+      params: allocationParams,
+      responses: { 204: null },
+      errors: ['pool.not_found', 'allocation.not_found', 'allocation.busy'],
+      handle: async ({ params, caller }) => {
+        await allocations.release(params.pool_id, params.allocation_id, caller.sub);
+        return { status: 204 };
+      },
+    }),
+  ];
+}

@@ -1,0 +1,25 @@
+import { randomUUID } from 'node:crypto';
+import { startRelay, type Relay } from '../../shared/dapr/outbox';
+import { ensureSchema } from '../../shared/dapr/schema';
+import { runService } from '../../shared/process/service';
+import { DaprPoolStore, SCHEMA } from './adapters/dapr-pool-store';
+import { Allocations } from './application/allocations';
+import { PoolWriter } from './application/pool-writer';
+import { configure } from './config';
+import { internalRoutes } from './http/internal-routes';
+import { publicRoutes } from './http/routes';
+
+runService('allocation', configure, (_config, { sidecar, logger, metrics, stopping }) => {
+  let relay: Relay | undefined;
+  const store = new DaprPoolStore(sidecar);
+  const writer = new PoolWriter(store, () => new Date().toISOString(), () => relay?.wake());
+  const allocations = new Allocations(store, writer, randomUUID);
+  return {
+    routes: [...publicRoutes(allocations), ...internalRoutes(allocations, writer)],
+    start: () => {
+      relay = startRelay({ appId: 'allocation', sidecar, logger, metrics });
+      void ensureSchema(sidecar, SCHEMA, logger, stopping);
+    },
+    stop: async () => relay?.stop(),
+  };
+});

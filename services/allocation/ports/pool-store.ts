@@ -1,0 +1,32 @@
+import type { Allocation, Inventory } from '../domain/inventory';
+import type { Decision, PoolState } from '../domain/pool-commands';
+import type { Keyset } from '../../../shared/http/paging';
+
+/** A pool's rows with the versions they had when they were read. */
+export interface PoolSnapshot extends PoolState {
+  /** Opaque; hand it back to `commit`. */
+  versions: unknown;
+}
+
+export interface AllocationFilter {
+  poolId: string;
+  serviceId?: string | undefined;
+  after?: Keyset | undefined;
+  limit: number;
+}
+
+/** Where inventories and allocations are kept. Every method throws AppError of kind `unavailable` when it is away. */
+export interface PoolStore {
+  /** The inventory, and those of the named allocations and remembered answers that exist. One consistent version each. */
+  read(poolId: string, allocationIds: readonly string[], rememberedIds: readonly string[]): Promise<PoolSnapshot>;
+  /**
+   * Writes a decision with its events, all or nothing.
+   * @throws ConflictError when a row changed since `snapshot`: nothing is written. After `unavailable` it may be written.
+   */
+  commit(snapshot: PoolSnapshot, decision: Decision): Promise<void>;
+  allocation(id: string): Promise<Allocation | undefined>;
+  /** Inventories by pool id, open and closed; unknown ids are absent. */
+  inventories(poolIds: readonly string[]): Promise<Inventory[]>;
+  /** Oldest first, behind `after`. May lag behind a commit of the last instant; never shows a released one for long. */
+  listAllocations(filter: AllocationFilter): Promise<Allocation[]>;
+}

@@ -1,0 +1,156 @@
+import { z } from 'zod';
+import { capacity, displayName, timestamp, uuid } from '../../../shared/contracts/fields';
+import type { InventoryView } from '../../../shared/contracts/inventory';
+import { entityTag, idempotencyKey } from '../../../shared/http/conditions';
+import { decodeCursor, pageOutput, pageQuery } from '../../../shared/http/paging';
+import { route, type Route } from '../../../shared/http/route';
+import { createPool } from '../application/create-pool';
+import { deletePool } from '../application/delete-pool';
+import { getPool, listPools } from '../application/read-pools';
+import type { Rooms } from '../application/settle-pool';
+import { updatePool } from '../application/update-pool';
+import type { Pool, PoolDescription } from '../domain/pool';
+
+const poolParams = z.object({ pool_id: uuid });
+
+const poolFields = {
+  name: displayName.meta({ example: 'gpu-a100' }),
+  resource_type: displayName.max(100).meta({ example: 'GPU', description: 'An open set; GPU, CPU and Memory are the usual ones.' }),
+  total_capacity: capacity,
+  location: displayName.max(100).meta({ example: 'eu-west-1' }),
+};
+const poolInput = z.strictObject(poolFields).meta({ id: 'ResourcePoolInput' });
+const poolBody = z
+  .object({
+    id: uuid,
+    ...poolFields,
+    available_capacity: z.int().min(0),
+    created_at: timestamp,
+    updated_at: timestamp,
+  })
+  .meta({ id: 'ResourcePool' });
+
+function describe(body: z.output<typeof poolInput>): PoolDescription {
+  return { name: body.name, resourceType: body.resource_type, totalCapacity: body.total_capacity, location: body.location };
+}
+
+function present(pool: Pool, inventory: InventoryView): z.input<typeof poolBody> {
+  return {
+    id: pool.id,
+    name: pool.name,
+    resource_type: pool.resourceType,
+    total_capacity: inventory.total,
+    available_capacity: inventory.available,
+    location: pool.location,
+    created_at: pool.createdAt,
+    updated_at: pool.updatedAt,
+  };
+}
+
+const IF_MATCH = { 'If-Match': 'The ETag that you read: fails with 412 when the pool has changed since.' };
+
+export function publicRoutes(rooms: Rooms): Route[] {
+  async function showPool(id: string) {
+    const { pool, inventory } = await getPool(rooms, id);
+    return { status: 200, headers: { ETag: entityTag(String(pool.version)) }, body: present(pool, inventory) };
+  }
+
+  return [
+    route({
+      method: 'post',
+      path: '/resource_pools',
+      summary: 'Create a resource pool',
+      access: { permission: 'resource_pool:create' },
+      body: poolInput,
+      headers: { 'Idempotency-Key': 'The same key with the same body is one pool, however often it is sent (24 hours).' },
+      responses: { 201: z.object({ id: uuid }) },
+      errors: ['request.idempotency_key_reused'],
+      handle: async ({ body, caller, header }) => {
+        const key = idempotencyKey(header('Idempotency-Key'), [caller.sub, 'POST resource_pools'], body);
+        const id = await createPool(rooms, describe(body), key);
+        return { status: 201, headers: { Location: `/resource_pools/${id}` }, body: { id } };
+      },
+    }),
+    route({
+      method: 'get',
+      path: '/resource_pools',
+      summary: 'List resource pools, oldest first',
+      access: { permission: 'resource_pool:list' },
+      query: z.strictObject({
+        ...pageQuery,
+        name: displayName.optional(),
+        resource_type: displayName.optional(),
+        location: displayName.optional(),
+      }),
+      responses: { 200: z.array(poolBody) },
+      handle: async (input) => {
+        const { limit, cursor, name, resource_type: resourceType, location } = input.query;
+        const filter = { name, resourceType, location, after: decodeCursor(cursor), limit: limit + 1 };
+        const { pools, numbers } = await listPools(rooms, filter);
+        const output = pageOutput(input, limit, pools, ({ createdAt: at, id }) => ({ at, id }), (pool) => {
+          const inventory = numbers.get(pool.id);
+          return inventory && present(pool, inventory);
+        });
+        // a pool whose inventory was closed a moment ago is as good as gone
+        return { ...output, body: (output.body as unknown[]).filter((pool) => pool !== undefined) };
+      },
+    }),
+    route({
+      method: 'get',
+      path: '/resource_pools/{pool_id}',
+      summary: 'Show a resource pool',
+      access: { permission: 'resource_pool:get' },
+      params: poolParams,
+      responses: { 200: poolBody },
+      errors: ['pool.not_found'],
+      handle: ({ params }) => showPool(params.pool_id),
+    }),
+    route({
+      method: 'put',
+      path: '/resource_pools/{pool_id}',
+      summary: 'Change a resource pool',
+      access: { permission: 'resource_pool:update' },
+      params: poolParams,
+      body: poolInput,
+      headers: IF_MATCH,
+      responses: { 200: poolBody },
+      errors: ['pool.not_found', 'pool.capacity_below_allocated', 'request.precondition_failed'],
+      handle: async ({ params, body, header }) => {
+        await updatePool(rooms, params.pool_id, describe(body), header('If-Match'));
+        return showPool(params.pool_id);
+      },
+    }),
+    route({
+      method: 'delete',
+      path: '/resource_pools/{pool_id}',
+      summary: 'Delete a resource pool that nobody uses',
+      access: { permission: 'resource_pool:delete' },
+      params: poolParams,
+      headers: IF_MATCH,
+      responses: { 204: null },
+      errors: ['pool.not_found', 'pool.in_use', 'request.precondition_failed'],
+      handle: async ({ params, header }) => {
+        await deletePool(rooms, params.pool_id, header('If-Match'));
+        return { status: 204 };
+      },
+    }),
+  ];
+}
+
+/** For `task-runner`, whose service types name pools. */
+export function internalRoutes(rooms: Rooms): Route[] {
+  return [
+    route({
+      method: 'get',
+      path: '/internal/resource_pools',
+      summary: 'Pools of a name, oldest first',
+      access: { callers: ['task-runner'] },
+      query: z.strictObject({ name: displayName }),
+      responses: { 200: z.array(z.object({ id: uuid, name: displayName })) },
+      handle: async ({ query }) => {
+        const pools = await rooms.catalogue.list({ name: query.name, limit: 10 });
+        return { status: 200, body: pools.map(({ id, name }) => ({ id, name })) };
+      },
+    }),
+  ];
+}
