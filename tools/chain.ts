@@ -1,0 +1,109 @@
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { createPublicClient, createWalletClient, http, isAddress, type Address, type Hex } from 'viem';
+import { privateKeyToAccount } from 'viem/accounts';
+import { z } from 'zod';
+import { Failure } from './failure';
+import { root, type Instance } from './instance';
+import { logFile, startSupervised } from './processes';
+import { until } from './progress';
+
+/** What the forwarder needs of a chain. */
+export interface Chain {
+  rpcUrl: string;
+  contract: string;
+  privateKey: string;
+  chainId: number;
+  ours: boolean;
+}
+
+// The first account of every anvil and hardhat node: published, worth nothing, no secret.
+const DEVELOPMENT_KEY = '0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80';
+
+const CONTRACT_FILE = 'services/blockchain-forwarder/contracts/UsageLedger.json';
+const contractSchema = z.looseObject({ abi: z.array(z.unknown()), bytecode: z.string() });
+
+/**
+ * The chain: EVM_RPC_URL when given, otherwise an anvil of our own that keeps its blocks in the instance's folder.
+ * Deploys the UsageLedger contract where EVM_CONTRACT does not name one and the chain does not have ours yet.
+ */
+export async function startChain(instance: Instance): Promise<Chain> {
+  const given = process.env.EVM_RPC_URL;
+  const rpcUrl = given ?? `http://127.0.0.1:${instance.ports.chain}`;
+  if (!given) startAnvil(instance);
+  const client = createPublicClient({ transport: http(rpcUrl, { retryCount: 0 }) });
+  const chainId = await firstAnswer(
+    () => client.getChainId(),
+    given
+      ? 'EVM_RPC_URL is set, but that chain does not answer'
+      : `anvil does not come up (see ${logFile(instance, 'chain')})`,
+  );
+  const privateKey = process.env.EVM_PRIVATE_KEY ?? (given ? undefined : DEVELOPMENT_KEY);
+  if (!privateKey)
+    throw new Failure('EVM_RPC_URL is set: EVM_PRIVATE_KEY is needed too, the key of the account that pays.');
+  const contract = process.env.EVM_CONTRACT ?? (await ensureContract(instance, rpcUrl, privateKey));
+  return { rpcUrl, contract, privateKey, chainId, ours: !given };
+}
+
+function startAnvil(instance: Instance): void {
+  const architecture = os.arch() === 'x64' ? 'amd64' : os.arch();
+  const anvil = path.join(
+    root,
+    'node_modules',
+    '@foundry-rs',
+    `anvil-${os.platform()}-${architecture}`,
+    'bin',
+    'anvil',
+  );
+  if (!fs.existsSync(anvil)) {
+    throw new Failure(`There is no anvil for ${os.platform()}-${architecture}: set EVM_RPC_URL and EVM_PRIVATE_KEY.`);
+  }
+  const folder = path.join(instance.runDir, 'chain');
+  fs.mkdirSync(folder, { recursive: true });
+  // written every second: a receipt given out is on the chain again after a kill -9, short of that second
+  const state = ['--state', path.join(folder, 'state.json'), '--state-interval', '1'];
+  const listen = ['--host', '127.0.0.1', '--port', String(instance.ports.chain)];
+  startSupervised(instance, 'chain', [anvil, ...listen, ...state]);
+}
+
+async function firstAnswer<T>(ask: () => Promise<T>, otherwise: string): Promise<T> {
+  let answer: { value: T } | undefined;
+  let last: unknown;
+  await until(async () => {
+    try {
+      answer = { value: await ask() };
+      return true;
+    } catch (error) {
+      last = error;
+      return false;
+    }
+  }, 15_000);
+  if (!answer) throw new Failure(`${otherwise}: ${last instanceof Error ? last.message.split('\n')[0] : String(last)}`);
+  return answer.value;
+}
+
+/** The address is kept in the instance's folder; a chain without code there (another chain, a lost one) gets a new contract. */
+async function ensureContract(instance: Instance, rpcUrl: string, privateKey: string): Promise<string> {
+  const file = path.join(instance.runDir, 'chain-contract');
+  const transport = http(rpcUrl);
+  const reader = createPublicClient({ transport, pollingInterval: 200 });
+  const known = fs.existsSync(file) ? fs.readFileSync(file, 'utf8').trim() : '';
+  if (isAddress(known) && (await reader.getCode({ address: known })) !== undefined) return known;
+
+  const { abi, bytecode } = contractSchema.parse(JSON.parse(fs.readFileSync(path.join(root, CONTRACT_FILE), 'utf8')));
+  const account = privateKeyToAccount(hex(privateKey));
+  const wallet = createWalletClient({ transport, account });
+  const hash = await wallet.deployContract({ abi, bytecode: hex(bytecode), args: [account.address], chain: null });
+  const receipt = await reader.waitForTransactionReceipt({ hash, timeout: 60_000 });
+  const address: Address | null | undefined = receipt.contractAddress;
+  if (!address)
+    throw new Failure(`The chain at EVM_RPC_URL did not take the UsageLedger contract (transaction ${hash}).`);
+  fs.mkdirSync(instance.runDir, { recursive: true });
+  fs.writeFileSync(file, address);
+  return address;
+}
+
+function hex(text: string): Hex {
+  return text.startsWith('0x') ? (text as Hex) : `0x${text}`;
+}

@@ -1,0 +1,59 @@
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import type Docker from 'dockerode';
+import { Failure } from './failure';
+import { root } from './instance';
+
+const TAG = 'resource-manager/demo:1';
+const SOURCES_LABEL = 'resource-manager.sources';
+const folder = path.join(root, 'deploy', 'images', 'demo');
+
+/**
+ * Builds the image of the service type `demo` when the engine has none, or one from other sources. The program is
+ * compiled here and the image is that one file, so no registry is asked for anything.
+ */
+export async function ensureDemoImage(docker: Docker): Promise<'there' | 'built'> {
+  const sources = hashOf(folder);
+  const present = await docker.listImages({ filters: JSON.stringify({ reference: [TAG] }) });
+  if (present.some((image) => image.Labels?.[SOURCES_LABEL] === sources)) return 'there';
+
+  const context = fs.mkdtempSync(path.join(os.tmpdir(), 'resource-manager-demo-'));
+  try {
+    const { Architecture } = await docker.version().then((version) => ({ Architecture: version.Arch }));
+    await promisify(execFile)(
+      'go',
+      ['build', '-trimpath', '-ldflags', '-s -w', '-o', path.join(context, 'demo'), '.'],
+      {
+        cwd: folder,
+        env: { ...process.env, CGO_ENABLED: '0', GOOS: 'linux', GOARCH: Architecture, GOFLAGS: '' },
+      },
+    );
+    fs.copyFileSync(path.join(folder, 'Dockerfile'), path.join(context, 'Dockerfile'));
+    const stream = await docker.buildImage(
+      { context, src: ['Dockerfile', 'demo'] },
+      { t: TAG, labels: { [SOURCES_LABEL]: sources }, forcerm: true },
+    );
+    await new Promise<void>((resolve, reject) => {
+      docker.modem.followProgress(stream, (error: Error | null, output: { error?: string }[]) => {
+        const failed = error?.message ?? output.find((line) => line.error)?.error;
+        if (failed) reject(new Failure(`The demo image could not be built: ${failed}`));
+        else resolve();
+      });
+    });
+    return 'built';
+  } finally {
+    fs.rmSync(context, { recursive: true, force: true });
+  }
+}
+
+function hashOf(directory: string): string {
+  const hash = createHash('sha256');
+  for (const name of fs.readdirSync(directory).sort()) {
+    hash.update(`${name}\0`).update(fs.readFileSync(path.join(directory, name)));
+  }
+  return hash.digest('hex').slice(0, 16);
+}

@@ -1,0 +1,28 @@
+import type { Chain } from './chain';
+import type { Instance } from './instance';
+import type { Secrets } from './secrets';
+import { AUDIENCE, ISSUER } from './tokens';
+
+/** What sidecars and services of a local instance find in their environment, beside what the caller's holds. */
+export function serviceEnvironment(
+  instance: Instance,
+  secrets: Secrets,
+  parts: { databaseUrl: string; natsUrl: string; chain: Chain },
+): NodeJS.ProcessEnv {
+  return {
+    // SEQ_URL, BLOCKCHAIN_SERVICE_URL, JWKS_URL, DOCKER_HOST … pass through when the caller has them
+    ...process.env,
+    INSTANCE: instance.name,
+    JWT_SECRET: secrets.jwtSecret,
+    JWT_ISSUER: process.env.JWT_ISSUER ?? ISSUER,
+    JWT_AUDIENCE: process.env.JWT_AUDIENCE ?? AUDIENCE,
+    DAPR_API_TOKEN: secrets.daprApiToken,
+    APP_API_TOKEN: secrets.appApiToken,
+    DATABASE_URL: parts.databaseUrl,
+    NATS_URL: parts.natsUrl,
+    EVM_RPC_URL: parts.chain.rpcUrl,
+    EVM_PRIVATE_KEY: parts.chain.privateKey,
+    EVM_CONTRACT: parts.chain.contract,
+    EVM_CHAIN_ID: String(parts.chain.chainId),
+  };
+}

@@ -1,0 +1,153 @@
+// npm start: brings the whole system up on this machine, and down again at Ctrl-C. The order is the story below.
+import fs from 'node:fs';
+import path from 'node:path';
+import { banner } from './banner';
+import { startChain } from './chain';
+import { startDapr, waitUntilReady } from './dapr';
+import { ensureDemoImage } from './demo-image';
+import { devInfoFile, writeDevInfo } from './dev-info';
+import { findDocker } from './docker';
+import { explain, Failure } from './failure';
+import { currentInstance, type Instance } from './instance';
+import { watchLogs } from './log-watch';
+import { startNats } from './nats';
+import { ensureLocalPools } from './pools';
+import { demandFreePorts } from './ports';
+import { startPostgres } from './postgres';
+import { pidDir, recordedNames, runningPid } from './processes';
+import { elapsed, say, step } from './progress';
+import { instanceSecrets } from './secrets';
+import { serviceEnvironment } from './service-environment';
+import { stopInstance } from './stop-instance';
+import { readyMadeTokens } from './tokens';
+import { ensureToolchain } from './toolchain';
+
+const READY_MS = 90_000;
+
+async function bringUp(instance: Instance, stopping: () => boolean): Promise<void> {
+  const secrets = instanceSecrets(instance);
+  const dockerAndImage = step(
+    'Docker',
+    () => prepareDocker(),
+    (result) => result.text,
+  );
+  const postgres = step(
+    'PostgreSQL',
+    () => startPostgres(instance, secrets.postgresPassword),
+    source('DATABASE_URL', instance.ports.postgres),
+  );
+  const chain = step('chain and contract', () => startChain(instance), source('EVM_RPC_URL', instance.ports.chain));
+  const toolchain = step(
+    'Dapr and nats-server',
+    () => ensureToolchain({ nats: !process.env.NATS_URL }),
+    (tools) => tools.daprd,
+  );
+  const nats = toolchain.then((tools) =>
+    step('broker and streams', () => startNats(instance, tools.natsServer), source('NATS_URL', instance.ports.nats)),
+  );
+  const [{ url: databaseUrl }, { url: natsUrl }, evm, tools] = await Promise.all([postgres, nats, chain, toolchain]);
+  if (stopping()) return;
+
+  const run = startDapr(instance, tools, serviceEnvironment(instance, secrets, { databaseUrl, natsUrl, chain: evm }));
+  const unwatch = watchLogs(instance, (text) => say(`  ${text}`));
+  process.once('exit', unwatch);
+  await step('services (dapr run -f .)', () => waitUntilReady(instance, run, READY_MS));
+  const tokens = readyMadeTokens(secrets);
+  await step('pools of this machine', () => ensureLocalPools(urlOf(instance, 'resource-pool'), tokens.admin));
+  const { ready: docker } = await dockerAndImage;
+  if (stopping()) return;
+
+  const { daprApiToken } = secrets;
+  const { rpcUrl, contract } = evm;
+  const info = writeDevInfo(instance, { daprApiToken, tokens, databaseUrl, natsUrl, evm: { rpcUrl, contract } });
+  console.log(banner(info, { runDir: path.relative(process.cwd(), instance.runDir), elapsed: elapsed(), docker }));
+}
+
+/** Uses the engine that is there; without one all but tasks works. */
+async function prepareDocker(): Promise<{ ready: boolean; text: string }> {
+  const docker = await findDocker();
+  if (!docker) {
+    return {
+      ready: false,
+      text: 'no engine answers, so tasks answer 503 runtime.unavailable: start a Docker Engine, or set DOCKER_HOST',
+    };
+  }
+  try {
+    return { ready: true, text: `ready, demo image ${await ensureDemoImage(docker)}` };
+  } catch (error) {
+    const reason =
+      (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'Go is not installed (https://go.dev/dl/)' : explain(error);
+    return { ready: true, text: `ready, but the image of the service type demo could not be built: ${reason}` };
+  }
+}
+
+function source(variable: string, port: number): (part: { ours: boolean }) => string {
+  return ({ ours }) => (ours ? `ready, port ${port}` : `${variable} is used`);
+}
+
+function urlOf(instance: Instance, name: string): string {
+  const app = instance.apps.find((candidate) => candidate.name === name);
+  if (!app) throw new Error(`dapr.yaml has no app ${name}`);
+  return `http://127.0.0.1:${app.ports.appPort}`;
+}
+
+/** One start tool an instance; what a killed one left behind is ended first. */
+async function takeOver(instance: Instance): Promise<void> {
+  const other = runningPid(instance, 'start');
+  if (other !== undefined && other !== process.pid) {
+    throw new Failure(
+      `This instance is running already (pid ${other}): stop it first, or start another with RM_INSTANCE=two RM_PORT_OFFSET=100.`,
+    );
+  }
+  const leftovers = recordedNames(instance).filter(
+    (name) => runningPid(instance, name) ?? runningPid(instance, `${name}.supervisor`),
+  );
+  if (leftovers.length > 0) {
+    await step(
+      `what an earlier start left behind (${leftovers.join(', ')})`,
+      () => stopInstance(instance),
+      () => 'ended',
+    );
+  }
+  fs.rmSync(pidDir(instance), { recursive: true, force: true });
+  fs.rmSync(path.join(instance.runDir, 'hold'), { recursive: true, force: true });
+  fs.rmSync(devInfoFile(instance), { force: true });
+  await demandFreePorts(instance);
+  const logs = path.join(instance.runDir, 'logs');
+  if (fs.existsSync(logs)) {
+    fs.rmSync(`${logs}.previous`, { recursive: true, force: true });
+    fs.renameSync(logs, `${logs}.previous`);
+  }
+  fs.mkdirSync(logs, { recursive: true });
+  fs.mkdirSync(pidDir(instance), { recursive: true });
+  fs.writeFileSync(path.join(pidDir(instance), 'start'), String(process.pid));
+}
+
+async function main(): Promise<void> {
+  const instance = currentInstance();
+  process.stdout.on('error', () => undefined); // whoever read our output has gone; stopping in order matters more
+  await takeOver(instance);
+
+  let stopping: Promise<void> | undefined;
+  const stop = (code: number): void => {
+    stopping ??= step(
+      'stopping',
+      () => stopInstance(instance),
+      () => 'everything has stopped',
+    ).then(() => process.exit(code));
+  };
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => stop(0));
+  try {
+    await bringUp(instance, () => stopping !== undefined);
+  } catch (error) {
+    if (stopping === undefined) console.error(`\n${explain(error)}\n`);
+    stop(1);
+  }
+}
+
+main().catch((error: unknown) => {
+  console.error(explain(error));
+  process.exit(1);
+});
+// nothing else keeps this process alive: the parts run by themselves
+setInterval(() => undefined, 60_000);

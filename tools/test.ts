@@ -1,0 +1,118 @@
+// npm test: everything that proves the system works, cheapest first, ending at the first step that fails.
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { z } from 'zod';
+import { provideDocker } from './docker-engine';
+import { explain } from './failure';
+import { root } from './instance';
+
+const totalsSchema = z.looseObject({
+  numPassedTests: z.number(),
+  numFailedTests: z.number(),
+  numPendingTests: z.number(),
+  success: z.boolean(),
+});
+
+interface Totals {
+  passed: number;
+  failed: number;
+}
+interface Step {
+  name: string;
+  /** a failed one throws, or returns what failed */
+  run: () => Promise<Totals | undefined> | Totals | undefined;
+}
+
+const bin = (name: string): string => path.join(root, 'node_modules', '.bin', name);
+
+let stopDocker = (): Promise<void> => Promise.resolve();
+
+const STEPS: Step[] = [
+  { name: 'eslint', run: () => command('eslint', '.', '--max-warnings', '0') },
+  { name: 'prettier', run: () => command('prettier', '--check', '--log-level', 'warn', '.') },
+  {
+    name: 'borders (dependency-cruiser)',
+    run: () =>
+      command(
+        'depcruise',
+        '--config',
+        '.dependency-cruiser.cjs',
+        '--output-type',
+        'err-long',
+        'services',
+        'shared',
+        'tools',
+        'test',
+      ),
+  },
+  { name: 'typecheck', run: () => command('tsc', '--noEmit') },
+  { name: 'unit and integration tests', run: () => jest('unit') },
+  {
+    name: 'Docker Engine',
+    run: async () => {
+      stopDocker = await provideDocker();
+      return undefined;
+    },
+  },
+  { name: 'e2e tests', run: () => jest('e2e', '--runInBand') },
+];
+
+function command(name: string, ...args: string[]): undefined {
+  const { status, signal } = spawnSync(bin(name), args, { cwd: root, stdio: 'inherit' });
+  if (status !== 0) throw new Error(`${name} ${signal ?? `exit code ${status}`}`);
+  return undefined;
+}
+
+function jest(project: string, ...args: string[]): Totals {
+  const file = path.join(os.tmpdir(), `resource-manager-jest-${process.pid}-${project}.json`);
+  // in CI nothing may be skipped, so a skipped test is a failed one there
+  const { status } = spawnSync(bin('jest'), ['--selectProjects', project, '--json', '--outputFile', file, ...args], {
+    cwd: root,
+    stdio: ['inherit', 'ignore', 'inherit'],
+  });
+  if (!fs.existsSync(file)) throw new Error(`jest ended with ${status} and without a result`);
+  const result = totalsSchema.parse(JSON.parse(fs.readFileSync(file, 'utf8')));
+  fs.rmSync(file);
+  const skipped = process.env.CI ? result.numPendingTests : 0;
+  // a suite that does not even load counts no failed test
+  const failed = result.numFailedTests + skipped;
+  return { passed: result.numPassedTests, failed: failed === 0 && (status !== 0 || !result.success) ? 1 : failed };
+}
+
+async function main(): Promise<number> {
+  const rows: string[] = [];
+  const totals: Totals = { passed: 0, failed: 0 };
+  for (const { name, run } of STEPS) {
+    if (totals.failed > 0) {
+      rows.push(`${name.padEnd(30)} ${''.padStart(8)}  not run`);
+      continue;
+    }
+    console.log(`\n== ${name}`);
+    const began = Date.now();
+    let outcome: string;
+    try {
+      const result = await run();
+      outcome = result === undefined ? 'ok' : `${result.passed} passed, ${result.failed} failed`;
+      totals.passed += result?.passed ?? 0;
+      totals.failed += result?.failed ?? 0;
+    } catch (error) {
+      console.error(explain(error));
+      outcome = 'failed';
+      totals.failed += 1;
+    }
+    rows.push(`${name.padEnd(30)} ${((Date.now() - began) / 1000).toFixed(1).padStart(6)} s  ${outcome}`);
+  }
+  await stopDocker();
+  console.log(`\n${rows.join('\n')}\n\n${totals.passed} passed, ${totals.failed} failed`);
+  return totals.failed === 0 ? 0 : 1;
+}
+
+main().then(
+  (code) => process.exit(code),
+  (error: unknown) => {
+    console.error(explain(error));
+    process.exit(1);
+  },
+);
