@@ -1,0 +1,15 @@
+import { usageNotFound } from '../domain/errors';
+import type { UsageStore, UsageWithDeliveries } from '../ports/usage-store';
+
+/** Who reads: everybody its own records, an auditor (permission `usage:admin`) everyone's. */
+export interface Reader {
+  sub: string;
+  isAdmin: boolean;
+}
+
+/** @throws AppError `usage.not_found` */
+export async function getUsage(id: string, reader: Reader, store: UsageStore): Promise<UsageWithDeliveries> {
+  const found = await store.get(id);
+  if (!found || (found.usage.record.userId !== reader.sub && !reader.isAdmin)) throw usageNotFound();
+  return found;
+}

@@ -1,0 +1,17 @@
+import { createHash } from 'node:crypto';
+
+// the package is an ES module without an entry for require()
+const library = import('canonicalize');
+
+/**
+ * SHA-256 of the value's canonical JSON (RFC 8785): equal for equal values, whatever the order of their keys or the
+ * program that wrote them.
+ * @returns `0x` and 64 hexadecimal digits, as the contract's `bytes32` is written
+ * @throws when the value has no canonical form, for example text with half a surrogate pair
+ */
+export async function canonicalHash(value: object): Promise<string> {
+  const { default: canonicalize } = await library;
+  const json = canonicalize(value);
+  if (json === undefined) throw new TypeError('the value has no JSON form');
+  return `0x${createHash('sha256').update(json, 'utf8').digest('hex')}`;
+}
