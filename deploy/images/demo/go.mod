@@ -1,0 +1,3 @@
+module resource-manager/demo
+
+go 1.21

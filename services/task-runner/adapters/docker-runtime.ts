@@ -1,0 +1,235 @@
+import Docker from 'dockerode';
+import { AppError, messageOf } from '../../../shared/errors';
+import { imageMissing, runtimeUnavailable, startFailed } from '../domain/errors';
+import type {
+  ContainerExit,
+  ContainerRuntime,
+  ContainerSpec,
+  ContainerState,
+  ContainerSummary,
+} from '../ports/container-runtime';
+import { containerName, createOptions, LABEL } from './docker-container';
+import { watchExits } from './docker-watch';
+
+export interface DockerRuntimeOptions {
+  /** Which system on this Docker Engine is ours: containers and network are labelled and looked for with it. */
+  instance: string;
+  /** Host address on which the tasks' ports are bound. */
+  bindAddress: string;
+}
+
+/** Beyond it an engine counts as away. Making or stopping a container may take longer. */
+const ANSWER_MS = 5_000;
+const START_MS = 60_000;
+
+/**
+ * Containers on a Docker Engine. Where it is, DOCKER_HOST (and DOCKER_TLS_VERIFY, DOCKER_CERT_PATH, SSH_AUTH_SOCK) says,
+ * as with the docker command line; without it the local socket.
+ */
+export class DockerRuntime implements ContainerRuntime {
+  private readonly docker = new Docker();
+  private readonly network: string;
+  private networkReady: Promise<void> | undefined;
+
+  constructor(private readonly options: DockerRuntimeOptions) {
+    this.network = `resource-manager-${options.instance}`;
+  }
+
+  async ping(): Promise<void> {
+    await this.ask(ANSWER_MS, () => this.docker.ping());
+  }
+
+  async start(spec: ContainerSpec): Promise<ContainerState> {
+    await this.ensureNetwork();
+    const made = await this.create(spec);
+    const before = made ? undefined : await this.found(spec.taskId);
+    if (before?.running || before?.finishedAt) return before;
+    try {
+      const container = this.docker.getContainer(containerName(spec.taskId));
+      await this.ask(START_MS, (abortSignal) => container.start({ abortSignal }));
+    } catch (error) {
+      // 304: another call has started it meanwhile
+      if (statusOf(error) !== 304) {
+        // the network may have been pruned since it was made; the next start makes it anew
+        if (statusOf(error) !== undefined) this.networkReady = undefined;
+        throw refusedStart(error);
+      }
+    }
+    const after = await this.inspect(spec.taskId);
+    if (after === undefined) throw startFailed('The container was removed while it started.');
+    return after;
+  }
+
+  async inspect(taskId: string): Promise<ContainerState | undefined> {
+    const container = this.docker.getContainer(containerName(taskId));
+    const found = await this.unlessGone(ANSWER_MS, (abortSignal) => container.inspect({ abortSignal }));
+    return found && stateOf(taskId, found);
+  }
+
+  async stop(taskId: string, graceSeconds: number): Promise<ContainerState | undefined> {
+    const container = this.docker.getContainer(containerName(taskId));
+    await this.unlessGone(START_MS + graceSeconds * 1000, async (abortSignal) => {
+      try {
+        await container.stop({ t: graceSeconds, abortSignal });
+      } catch (error) {
+        if (statusOf(error) !== 304) throw error; // 304: it has already ended
+      }
+    });
+    return this.inspect(taskId);
+  }
+
+  async remove(taskId: string): Promise<void> {
+    const container = this.docker.getContainer(containerName(taskId));
+    await this.unlessGone(START_MS, async () => {
+      try {
+        await container.remove({ force: true, v: true });
+      } catch (error) {
+        // 409: somebody else is removing it; it is gone when it cannot be found
+        if (statusOf(error) !== 409) throw error;
+        await this.untilGone(taskId);
+      }
+    });
+  }
+
+  async list(): Promise<ContainerSummary[]> {
+    const filters = { label: [`${LABEL.instance}=${this.options.instance}`] };
+    const found = await this.ask(START_MS, (abortSignal) =>
+      this.docker.listContainers({ all: true, filters, abortSignal }),
+    );
+    return found.flatMap((container) => {
+      const taskId = container.Labels[LABEL.task];
+      if (taskId === undefined) return [];
+      const createdAt = new Date(container.Created * 1000).toISOString();
+      return [{ taskId, running: container.State === 'running', createdAt }];
+    });
+  }
+
+  async watch(
+    handlers: { onReady: () => void; onExit: (exit: ContainerExit) => void },
+    signal: AbortSignal,
+  ): Promise<void> {
+    const open = this.ask(ANSWER_MS, () =>
+      this.docker.getEvents({
+        filters: { type: ['container'], event: ['die'], label: [`${LABEL.instance}=${this.options.instance}`] },
+      }),
+    );
+    await watchExits(await open, handlers, signal, () => this.ping());
+  }
+
+  /** @returns false when the task had a container already */
+  private async create(spec: ContainerSpec): Promise<boolean> {
+    const options = createOptions(spec, { ...this.options, network: this.network });
+    try {
+      await this.ask(START_MS, (abortSignal) => this.docker.createContainer({ ...options, abortSignal }));
+      return true;
+    } catch (error) {
+      const status = statusOf(error);
+      if (status === 409) return false; // the name is taken: by this very task, since the name is its id
+      if (status === 404) throw imageMissing(spec.image);
+      throw refusedStart(error);
+    }
+  }
+
+  /** Our own bridge, on which containers do not reach each other. */
+  private ensureNetwork(): Promise<void> {
+    this.networkReady ??= this.createNetwork().catch((error: unknown) => {
+      this.networkReady = undefined;
+      throw error;
+    });
+    return this.networkReady;
+  }
+
+  private async createNetwork(): Promise<void> {
+    try {
+      await this.ask(START_MS, (abortSignal) =>
+        this.docker.createNetwork({
+          Name: this.network,
+          CheckDuplicate: true,
+          Driver: 'bridge',
+          Options: { 'com.docker.network.bridge.enable_icc': 'false' },
+          Labels: { [LABEL.instance]: this.options.instance },
+          abortSignal,
+        }),
+      );
+    } catch (error) {
+      if (statusOf(error) !== 409) throw refusedStart(error); // 409: it is there
+    }
+  }
+
+  /** A name is taken a moment before the container that takes it can be seen. */
+  private async found(taskId: string): Promise<ContainerState> {
+    for (let attempt = 0; attempt < 40; attempt += 1) {
+      const state = await this.inspect(taskId);
+      if (state) return state;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    throw startFailed('The container was being made by another call, which did not finish.');
+  }
+
+  private async untilGone(taskId: string): Promise<void> {
+    for (let waited = 0; waited < START_MS; waited += 100) {
+      if ((await this.inspect(taskId)) === undefined) return;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    throw runtimeUnavailable(`container of task ${taskId} is still being removed`);
+  }
+
+  private async unlessGone<T>(ms: number, work: (signal: AbortSignal) => Promise<T>): Promise<T | undefined> {
+    try {
+      return await this.ask(ms, work);
+    } catch (error) {
+      if (statusOf(error) === 404) return undefined;
+      throw error instanceof AppError ? error : runtimeUnavailable(error);
+    }
+  }
+
+  /** An engine that is refused, cut off or silent is away; what it answers itself keeps its status. */
+  private async ask<T>(ms: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const signal = AbortSignal.timeout(ms);
+    const late = new Promise<never>((_, reject) => {
+      signal.addEventListener('abort', () => reject(runtimeUnavailable(`no answer in ${ms} ms`)), { once: true });
+    });
+    try {
+      // not every call of dockerode takes the signal, so the race is what keeps the time
+      return await Promise.race([work(signal), late]);
+    } catch (error) {
+      throw error instanceof AppError || statusOf(error) !== undefined ? error : runtimeUnavailable(error);
+    }
+  }
+}
+
+/** The engine's HTTP status, when it answered at all. */
+function statusOf(error: unknown): number | undefined {
+  const status: unknown = error instanceof Error && 'statusCode' in error ? error.statusCode : undefined;
+  return typeof status === 'number' ? status : undefined;
+}
+
+function refusedStart(error: unknown): unknown {
+  if (error instanceof AppError) return error;
+  if (statusOf(error) === undefined) return runtimeUnavailable(error);
+  // Docker's own words may hold paths of the host: they go to the log as the cause, not to the caller
+  return startFailed(`The container could not be started; an operator finds the reason in the log.`, messageOf(error));
+}
+
+/** Docker's zero time stands for "never". */
+function timeOf(text: string): string | null {
+  return text.startsWith('0001-') || text === '' ? null : new Date(text).toISOString();
+}
+
+function stateOf(taskId: string, found: Docker.ContainerInspectInfo): ContainerState {
+  const running = found.State.Running;
+  const bound = Object.values(found.NetworkSettings.Ports).flatMap(
+    (bindings: { HostPort: string }[] | null) => bindings ?? [],
+  );
+  const port = running ? Number(bound[0]?.HostPort) : Number.NaN;
+  const finishedAt = running ? null : timeOf(found.State.FinishedAt);
+  return {
+    taskId,
+    containerId: found.Id,
+    running,
+    port: Number.isInteger(port) && port > 0 ? port : null,
+    finishedAt,
+    exitCode: finishedAt === null ? null : found.State.ExitCode,
+    oomKilled: !running && found.State.OOMKilled,
+  };
+}

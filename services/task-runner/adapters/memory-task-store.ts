@@ -1,0 +1,93 @@
+import { versionConflict } from '../domain/errors';
+import { isOpen, type Task } from '../domain/task';
+import type { OpenTask, Remembered, TaskEvent, TaskQuery, TaskStore, Versioned } from '../ports/task-store';
+import { fromTaskRow, toTaskRow } from './task-row';
+
+/** Tasks in memory, through JSON as in the real store. */
+export class MemoryTaskStore implements TaskStore {
+  /** Every event that was ever committed, in order. */
+  readonly events: TaskEvent[] = [];
+  /** Called before and after each write; what it throws, the write throws. */
+  interfere: (when: 'before' | 'after', task: Task) => void | Promise<void> = () => {};
+
+  private readonly rows = new Map<string, { json: string; version: number }>();
+  private readonly requests = new Map<string, Remembered>();
+  private writes = 0;
+
+  async insert(task: Task, fingerprint?: string): Promise<Remembered | undefined> {
+    await this.interfere('before', task);
+    const first = task.requestKey === null ? undefined : this.requests.get(task.requestKey);
+    if (first) return first;
+    if (this.rows.has(task.id)) throw versionConflict();
+    if (task.requestKey !== null)
+      this.requests.set(task.requestKey, { taskId: task.id, fingerprint: fingerprint ?? '' });
+    this.write(task);
+    await this.interfere('after', task);
+    return undefined;
+  }
+
+  async get(id: string): Promise<Versioned | undefined> {
+    const row = await Promise.resolve(this.rows.get(id));
+    return row && { task: fromTaskRow(JSON.parse(row.json)), version: String(row.version) };
+  }
+
+  remembered(requestKey: string): Promise<Remembered | undefined> {
+    return Promise.resolve(this.requests.get(requestKey));
+  }
+
+  async save(task: Task, version: string, event?: TaskEvent): Promise<void> {
+    await this.interfere('before', task);
+    this.expect(task.id, version);
+    this.write(task);
+    if (event) this.events.push(event);
+    await this.interfere('after', task);
+  }
+
+  async discard(task: Task, version: string): Promise<void> {
+    await this.interfere('before', task);
+    this.expect(task.id, version);
+    this.rows.delete(task.id);
+    if (task.requestKey !== null) this.requests.delete(task.requestKey);
+  }
+
+  list(query: TaskQuery): Promise<Task[]> {
+    const { userId, status, serviceType, limit, after } = query;
+    const found = this.all()
+      .filter((task) => userId === undefined || task.userId === userId)
+      .filter((task) => status === undefined || task.status === status)
+      .filter((task) => serviceType === undefined || task.serviceType === serviceType)
+      .sort((a, b) => (sortKey(a) < sortKey(b) ? 1 : -1))
+      .filter((task) => after === undefined || sortKey(task) < sortKey(after));
+    return Promise.resolve(found.slice(0, limit));
+  }
+
+  listOpen(): Promise<OpenTask[]> {
+    const open = this.all().filter(isOpen);
+    return Promise.resolve(
+      open.map(({ id, status, capacityState, history, createdAt }) => ({
+        id,
+        status,
+        capacityState,
+        since: history.at(-1)?.at ?? createdAt,
+      })),
+    );
+  }
+
+  /** For tests. */
+  all(): Task[] {
+    return [...this.rows.values()].map(({ json }) => fromTaskRow(JSON.parse(json)));
+  }
+
+  private expect(id: string, version: string): void {
+    if (String(this.rows.get(id)?.version) !== version) throw versionConflict();
+  }
+
+  private write(task: Task): void {
+    this.writes += 1;
+    this.rows.set(task.id, { json: JSON.stringify(toTaskRow(task)), version: this.writes });
+  }
+}
+
+function sortKey(task: { createdAt: string; id: string }): string {
+  return `${task.createdAt} ${task.id}`;
+}

@@ -1,0 +1,74 @@
+import { z } from 'zod';
+import { isOpen, TASK_STATUSES, type Task } from '../domain/task';
+
+const time = z.iso.datetime();
+const status = z.enum(TASK_STATUSES);
+const problem = z.object({
+  kind: z.enum([
+    'invalid',
+    'unauthenticated',
+    'forbidden',
+    'not_found',
+    'conflict',
+    'precondition_failed',
+    'too_large',
+    'unsupported_media_type',
+    'unprocessable',
+    'rate_limited',
+    'upstream_failed',
+    'unavailable',
+  ]),
+  code: z.string(),
+  detail: z.string(),
+});
+
+/** A task as it lies in the state store. Only ever extended, since rows are kept for ever. */
+const taskRow = z.object({
+  id: z.uuid(),
+  userId: z.uuid(),
+  serviceType: z.string(),
+  status,
+  createdAt: time,
+  createdBy: z.uuid(),
+  secret: z.string(),
+  containerId: z.string().nullable(),
+  port: z.int().nullable(),
+  iframeUrl: z.string().nullable(),
+  startTime: time.nullable(),
+  stopTime: time.nullable(),
+  poolId: z.uuid(),
+  allocationId: z.uuid(),
+  capacity: z.int(),
+  capacityState: z.enum(['wanted', 'held', 'returned']),
+  outcome: z
+    .object({
+      status: z.enum(['Stopped', 'Error']),
+      reason: z.string(),
+      actor: z.string(),
+      at: time,
+      finishedAt: time.nullable(),
+      exitCode: z.int().nullable(),
+      problem: problem.nullable(),
+    })
+    .nullable(),
+  history: z.array(z.object({ status, at: time, reason: z.string(), actor: z.string() })),
+  requestKey: z.string().nullable(),
+});
+
+export function toTaskRow(task: Task): Task & { open: boolean } {
+  return { ...task, open: isOpen(task) };
+}
+
+/** @throws ZodError when the row is none of ours */
+export function fromTaskRow(row: unknown): Task {
+  return taskRow.parse(row);
+}
+
+export const rememberedRow = z.object({ taskId: z.uuid(), fingerprint: z.string() });
+
+export const openTaskRow = z.object({
+  id: z.uuid(),
+  status,
+  capacityState: z.enum(['wanted', 'held', 'returned']),
+  since: time,
+});

@@ -1,0 +1,73 @@
+import { hasCode } from '../../../shared/errors';
+import { hasEnded, outcomeOfExit, outcomeOfFailure, stopping, type Outcome, type Task } from '../domain/task';
+import type { Capacity } from '../ports/capacity';
+import type { ContainerExit, ContainerRuntime, ContainerState } from '../ports/container-runtime';
+import type { TaskStore } from '../ports/task-store';
+import type { Settler } from './settle-task';
+
+export interface EndTaskParts {
+  store: TaskStore;
+  runtime: Pick<ContainerRuntime, 'inspect'>;
+  capacity: Pick<Capacity, 'giveBack'>;
+  settler: Settler;
+  now: () => string;
+}
+
+/** Ends tasks that nobody stops: what the world already did is written down and cleared away. */
+export interface EndTask {
+  /**
+   * Ends a Running task whose container has ended or is gone; any other task stays as it is.
+   * @param told what an event said, for a container that is gone when we look
+   */
+  ofDeadContainer(taskId: string, told?: ContainerExit): Promise<void>;
+  /** Ends a Pending task whose request is gone with the process that served it. */
+  ofAbandonedStart(taskId: string): Promise<void>;
+  /** Gives back what an ended task still holds or may hold. */
+  giveBackOwed(taskId: string): Promise<void>;
+}
+
+export function createEndTask({ store, runtime, capacity, settler, now }: EndTaskParts): EndTask {
+  async function decide(taskId: string, decision: (task: Task) => Promise<Outcome | undefined>): Promise<void> {
+    const found = await store.get(taskId);
+    const outcome = found && (await decision(found.task));
+    if (!found || !outcome) return;
+    try {
+      await store.save(stopping(found.task, outcome), found.version);
+    } catch (error) {
+      // somebody else is at work on it; if that was not about its end, the next round of looking finds it again
+      if (hasCode(error, 'task.version_conflict')) return;
+      throw error;
+    }
+    await settler.settle(taskId);
+  }
+
+  return {
+    ofDeadContainer: (taskId, told) =>
+      decide(taskId, async (task) => {
+        if (task.status !== 'Running') return undefined;
+        const state = await runtime.inspect(taskId);
+        if (isServing(state, task)) return undefined;
+        const heard = told && { exitCode: told.exitCode, finishedAt: told.at, oomKilled: false };
+        return outcomeOfExit(state && !state.running ? state : heard, now());
+      }),
+
+    ofAbandonedStart: (taskId) =>
+      decide(taskId, async (task) => {
+        if (task.status !== 'Pending') return undefined;
+        const detail = 'The service was interrupted before the container was made; start a new task.';
+        return outcomeOfFailure({ kind: 'upstream_failed', code: 'task.start_interrupted', detail }, now());
+      }),
+
+    giveBackOwed: async (taskId) => {
+      const found = await store.get(taskId);
+      if (!found || !hasEnded(found.task) || found.task.capacityState === 'returned') return;
+      await capacity.giveBack(found.task.allocationId);
+      await store.save({ ...found.task, capacityState: 'returned' }, found.version);
+    },
+  };
+}
+
+/** A container that somebody restarted has another port: the task's URL leads nowhere, so its use has ended. */
+function isServing(state: ContainerState | undefined, task: Task): boolean {
+  return state !== undefined && state.running && state.port === task.port;
+}

@@ -1,0 +1,111 @@
+import { messageOf } from '../../../shared/errors';
+import type { Logger } from '../../../shared/logging/logger';
+import { hasEnded } from '../domain/task';
+import type { ContainerRuntime, ContainerSummary } from '../ports/container-runtime';
+import type { OpenTask, TaskStore } from '../ports/task-store';
+import type { EndTask } from './end-task';
+import type { Settler } from './settle-task';
+
+export interface ReconcileParts {
+  store: TaskStore;
+  runtime: Pick<ContainerRuntime, 'list' | 'remove'>;
+  settler: Settler;
+  endTask: EndTask;
+  now: () => string;
+  logger: Logger;
+}
+
+/** A start that another replica has just taken in is not abandoned. */
+const ABANDONED_MS = 10_000;
+/** Longer than any call of the allocation service may be on its way. */
+const OWED_MS = 60_000;
+/** A task is stored before its container is made; this much is for clocks that disagree. */
+const ORPHAN_MS = 30_000;
+const AT_ONCE = 8;
+
+/**
+ * Makes tasks and containers agree, once: dead ones are ended, half-made starts and stops carried on, containers without
+ * a task removed, owed capacity given back. With the runtime away only what does not need it is done, and no task is
+ * declared dead.
+ * @returns true when everything was looked at and done
+ */
+export function createReconcile({ store, runtime, settler, endTask, now, logger }: ReconcileParts) {
+  return async (): Promise<boolean> => {
+    let containers: ContainerSummary[] | undefined;
+    try {
+      // before the tasks: whatever container is seen here, its task was stored earlier
+      containers = await runtime.list();
+    } catch (error) {
+      logger.warn('the container runtime does not answer; tasks are kept as they are', {
+        activity: 'task.reconcile',
+        result: 'runtime.unavailable',
+        error: messageOf(error),
+      });
+    }
+    const open = await store.listOpen();
+    const work = [
+      ...open.flatMap((task) => workOn(task, containers)),
+      ...orphansOf(open, containers).map(
+        ({ taskId }) =>
+          () =>
+            removeOrphan(taskId),
+      ),
+    ];
+    const failures = await doAll(work);
+    for (const failure of failures.slice(0, 5)) {
+      logger.warn('a task could not be brought in order; it is tried again', {
+        activity: 'task.reconcile',
+        result: 'waiting',
+        error: messageOf(failure),
+      });
+    }
+    return containers !== undefined && failures.length === 0;
+  };
+
+  function workOn(task: OpenTask, containers: ContainerSummary[] | undefined): (() => Promise<unknown>)[] {
+    if (settler.isUnderWay(task.id)) return [];
+    const age = Date.parse(now()) - Date.parse(task.since);
+    if (hasEnded(task))
+      return age > OWED_MS || task.capacityState === 'held' ? [() => endTask.giveBackOwed(task.id)] : [];
+    if (task.status === 'Pending') return age > ABANDONED_MS ? [() => endTask.ofAbandonedStart(task.id)] : [];
+    if (containers === undefined) return [];
+    if (task.status !== 'Running') return [() => settler.settle(task.id)];
+    const alive = containers.some((container) => container.taskId === task.id && container.running);
+    return alive ? [] : [() => endTask.ofDeadContainer(task.id)];
+  }
+
+  function orphansOf(open: OpenTask[], containers: ContainerSummary[] = []): ContainerSummary[] {
+    const known = new Set(open.map(({ id }) => id));
+    const before = Date.parse(now()) - ORPHAN_MS;
+    return containers.filter(({ taskId, createdAt }) => !known.has(taskId) && Date.parse(createdAt) < before);
+  }
+
+  /** The list of tasks is read in a way that may miss some; only the task itself proves that a container has none. */
+  async function removeOrphan(taskId: string): Promise<void> {
+    const found = await store.get(taskId);
+    if (found && !hasEnded(found.task)) return;
+    await runtime.remove(taskId);
+    logger.warn(`container task-${taskId} had no living task and was removed`, {
+      activity: 'task.reconcile',
+      resource: `task ${taskId}`,
+      result: 'removed',
+    });
+  }
+}
+
+/** Does all, a few at once. @returns what went wrong */
+async function doAll(work: (() => Promise<unknown>)[]): Promise<unknown[]> {
+  const waiting = [...work];
+  const failures: unknown[] = [];
+  const worker = async (): Promise<void> => {
+    for (let next = waiting.shift(); next; next = waiting.shift()) {
+      try {
+        await next();
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, worker));
+  return failures;
+}

@@ -1,0 +1,184 @@
+import { AppError, hasCode, messageOf } from '../../../shared/errors';
+import type { Logger } from '../../../shared/logging/logger';
+import { capacityUnavailable, taskNotFound } from '../domain/errors';
+import type { ServiceType } from '../domain/service-type';
+import {
+  ended,
+  hasEnded,
+  mayHaveContainer,
+  outcomeOfFailure,
+  running,
+  starting,
+  stopping,
+  type Task,
+} from '../domain/task';
+import type { Capacity } from '../ports/capacity';
+import type { ContainerRuntime } from '../ports/container-runtime';
+import type { ReadinessProbe } from '../ports/readiness-probe';
+import type { TaskStore, Versioned } from '../ports/task-store';
+import { startContainer } from './start-container';
+import { endedEvent, startedEvent } from './task-events';
+
+export interface SettleParts {
+  store: TaskStore;
+  runtime: ContainerRuntime;
+  capacity: Capacity;
+  probe: ReadinessProbe;
+  serviceTypes: ReadonlyMap<string, ServiceType>;
+  /** Host by which a browser reaches the tasks' ports. */
+  taskHost: string;
+  frameAncestors: string;
+  now: () => string;
+  logger: Logger;
+}
+
+export interface Settler {
+  /**
+   * Carries a task on, step by step from whatever state it is stored in, until it rests: Running, Stopped or Error.
+   * Every step may be repeated, by this process after a crash or by another replica at the same time: the outside is
+   * asked in ways that do nothing twice, and the stored version decides whose step counts.
+   * @throws the refusal of a task that was then forgotten; `runtime.unavailable` when what is to be taken back cannot be
+   *   reached, and then the task stays Stopping and reconciliation goes on later
+   */
+  settle(taskId: string): Promise<Task>;
+  /** Cuts short a wait for readiness, after something else was stored about the task. */
+  interrupt(taskId: string): void;
+  isUnderWay(taskId: string): boolean;
+}
+
+/** More than this many lost races in a row are no accident. */
+const MAX_STEPS = 25;
+const DEFAULT_GRACE_SECONDS = 5;
+
+export function createSettler(parts: SettleParts): Settler {
+  const { store, runtime, capacity, serviceTypes, now, logger } = parts;
+  const underWay = new Map<string, { settled: Promise<Task>; interrupt: AbortController }>();
+
+  async function run(taskId: string, signal: AbortSignal): Promise<Task> {
+    let lostRace = false;
+    for (let step = 0; step < MAX_STEPS; step += 1) {
+      const found = await store.get(taskId);
+      if (!found) throw taskNotFound(taskId);
+      const { task } = found;
+      // another replica ended the task while we were starting its container
+      if (lostRace && hasEnded(task)) await runtime.remove(taskId);
+      if (task.status === 'Running' || hasEnded(task)) return task;
+      try {
+        if (task.status === 'Pending') await takeCapacity(found);
+        else if (task.status === 'Starting') await start(found, signal);
+        else await takeBack(found);
+      } catch (error) {
+        if (!hasCode(error, 'task.version_conflict')) throw error;
+        lostRace = true;
+      }
+    }
+    throw new Error(`task ${taskId} did not come to rest in ${MAX_STEPS} steps`);
+  }
+
+  async function takeCapacity({ task, version }: Versioned): Promise<void> {
+    try {
+      await capacity.take({
+        allocationId: task.allocationId,
+        poolId: task.poolId,
+        units: task.capacity,
+        taskId: task.id,
+        userId: task.userId,
+        createdBy: task.createdBy,
+      });
+    } catch (error) {
+      if (hasCode(error, 'allocation.insufficient_capacity') || hasCode(error, 'pool.not_found')) {
+        await store.discard(task, version);
+        throw error;
+      }
+      return fail({ task, version }, error instanceof AppError ? error : capacityUnavailable(error));
+    }
+    await store.save(starting(task, now()), version);
+  }
+
+  async function start({ task, version }: Versioned, signal: AbortSignal): Promise<void> {
+    let ready;
+    try {
+      ready = await startContainer(parts, task, signal);
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error;
+      return fail({ task, version }, error);
+    }
+    if (ready === 'interrupted') return;
+    const next = running(task, { ...ready, at: now() });
+    await store.save(next, version, startedEvent(next));
+    tell(next);
+  }
+
+  async function fail({ task, version }: Versioned, error: AppError): Promise<void> {
+    await store.save(
+      stopping(task, outcomeOfFailure({ kind: error.kind, code: error.code, detail: error.message }, now())),
+      version,
+    );
+    logger.warn(`task ${task.id} cannot start`, {
+      activity: 'task.start',
+      who: task.createdBy,
+      resource: `task ${task.id}`,
+      result: error.code,
+      service_type: task.serviceType,
+      error: error.cause === undefined ? error.message : messageOf(error.cause),
+    });
+  }
+
+  async function takeBack({ task, version }: Versioned): Promise<void> {
+    const grace = serviceTypes.get(task.serviceType)?.stopGraceSeconds ?? DEFAULT_GRACE_SECONDS;
+    const left = mayHaveContainer(task) ? await runtime.stop(task.id, grace) : undefined;
+    if (left) await runtime.remove(task.id);
+    const next = ended(task, {
+      at: now(),
+      finishedAt: left?.finishedAt ?? null,
+      exitCode: left?.exitCode ?? null,
+      capacityState: await giveBack(task),
+    });
+    await store.save(next, version, endedEvent(next));
+    tell(next);
+  }
+
+  /** A container that is gone is not kept waiting by capacity that cannot be given back yet: that is owed. */
+  async function giveBack(task: Task): Promise<Task['capacityState']> {
+    try {
+      await capacity.giveBack(task.allocationId);
+    } catch (error) {
+      logger.warn(`the capacity of task ${task.id} is given back later`, {
+        activity: 'task.give_back',
+        resource: `task ${task.id}`,
+        result: 'waiting',
+        error: messageOf(error),
+      });
+      return task.capacityState;
+    }
+    // `wanted`: a request for it may still be on its way, so reconciliation gives it back once more, later
+    return task.capacityState === 'wanted' ? 'wanted' : 'returned';
+  }
+
+  function tell(task: Task): void {
+    const last = task.history.at(-1);
+    logger.info(`task ${task.id} is ${task.status}`, {
+      activity: `task.${task.status.toLowerCase()}`,
+      who: last?.actor,
+      resource: `task ${task.id}`,
+      result: last?.reason,
+      user: task.userId,
+      service_type: task.serviceType,
+      exit_code: task.outcome?.exitCode ?? undefined,
+      ms: last && Date.parse(last.at) - Date.parse(task.createdAt),
+    });
+  }
+
+  return {
+    settle: (taskId) => {
+      const already = underWay.get(taskId);
+      if (already) return already.settled;
+      const interrupt = new AbortController();
+      const settled = run(taskId, interrupt.signal).finally(() => underWay.delete(taskId));
+      underWay.set(taskId, { settled, interrupt });
+      return settled;
+    },
+    interrupt: (taskId) => underWay.get(taskId)?.interrupt.abort(),
+    isUnderWay: (taskId) => underWay.has(taskId),
+  };
+}

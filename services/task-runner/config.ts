@@ -1,0 +1,41 @@
+import { z } from 'zod';
+import { baseConfig, readConfig } from '../../shared/process/config';
+
+/** The environment of task-runner, beside what every service reads. */
+export const configShape = {
+  ...baseConfig,
+  INSTANCE: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9-]{0,30}$/, 'must be lower-case letters, digits and hyphens')
+    .default('default')
+    .meta({
+      description: 'which of several systems on one container host this is; its containers are labelled with it',
+    }),
+  SERVICE_TYPES_FILE: z
+    .string()
+    .default('services/task-runner/service-types.yaml')
+    .meta({ description: 'what can be started' }),
+  DOCKER_HOST: z
+    .string()
+    .optional()
+    .meta({ description: 'where the Docker Engine is, as for the docker command line' }),
+  TASK_HOST: z
+    .string()
+    .regex(/^[\w.-]+$/, 'must be a host name or an IPv4 address')
+    .default('127.0.0.1')
+    .meta({ description: "host by which a browser reaches the tasks' ports" }),
+  TASK_BIND: z.ipv4().default('127.0.0.1').meta({ description: "host address on which the tasks' ports are bound" }),
+  FRAME_ANCESTORS: z
+    .string()
+    // it becomes part of a header and of a JSON text in a command
+    .regex(/^[\w\s:/.*'[\]-]+$/, 'must be a list of origins as in Content-Security-Policy')
+    .default("'self' http://127.0.0.1:* http://localhost:*")
+    .meta({ description: 'origins that may frame the page of a task' }),
+};
+
+export type Config = ReturnType<typeof configure>;
+
+/** @throws ConfigError that lists every fault */
+export function configure(environment: NodeJS.ProcessEnv) {
+  return readConfig(configShape, environment);
+}

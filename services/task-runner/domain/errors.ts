@@ -1,0 +1,68 @@
+import { AppError, unavailable } from '../../../shared/errors';
+
+/** Everything that can go wrong with a task. The codes are a published contract. */
+
+export function taskNotFound(id: string): AppError {
+  return new AppError('not_found', 'task.not_found', `There is no task ${id} that you may see.`);
+}
+
+export function unknownServiceType(name: string, known: readonly string[]): AppError {
+  const detail =
+    known.length === 0
+      ? `There is no service type "${name}"; the operator has not configured any yet.`
+      : `There is no service type "${name}"; use one of: ${known.join(', ')}.`;
+  return new AppError('invalid', 'task.unknown_service_type', detail, { facts: { known } });
+}
+
+export function notForOthers(): AppError {
+  return new AppError(
+    'forbidden',
+    'task.not_for_others',
+    'Only an administrator starts tasks for, or lists tasks of, other users.',
+  );
+}
+
+export function poolMissing(pool: string, serviceType: string): AppError {
+  return unavailable(
+    'task.pool_missing',
+    `Service type "${serviceType}" takes its capacity from a pool named "${pool}", which does not exist; an administrator creates it.`,
+    undefined,
+    30,
+  );
+}
+
+export function runtimeUnavailable(cause: unknown): AppError {
+  return unavailable('runtime.unavailable', 'The container runtime does not answer now; try again shortly.', cause, 5);
+}
+
+export function capacityUnavailable(cause: unknown): AppError {
+  return unavailable(
+    'task.capacity_unavailable',
+    'Capacity cannot be taken or given back now; try again shortly.',
+    cause,
+    2,
+  );
+}
+
+export function imageMissing(image: string): AppError {
+  return new AppError(
+    'upstream_failed',
+    'runtime.image_missing',
+    `The image ${image} is not on the container host; an operator brings it there (docker pull ${image}).`,
+  );
+}
+
+/** The container could not be made, ended before it was ready, or did not become ready in time. */
+export function startFailed(detail: string, cause?: unknown): AppError {
+  return new AppError('upstream_failed', 'task.start_failed', detail, cause === undefined ? {} : { cause });
+}
+
+/** Somebody stopped the task before it was ready. */
+export function startCancelled(): AppError {
+  return new AppError('conflict', 'task.cancelled', 'The task was stopped before it was ready.');
+}
+
+/** The stored row is not the one that was read; whoever gets it reads again. */
+export function versionConflict(): AppError {
+  return new AppError('conflict', 'task.version_conflict', 'The task changed meanwhile; read it again.');
+}

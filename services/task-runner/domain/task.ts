@@ -1,0 +1,224 @@
+import type { ErrorKind } from '../../../shared/errors';
+
+/**
+ * The life of a task, without I/O and without a clock.
+ *
+ *   Pending ──► Starting ──► Running ──► Stopping ──► Stopped | Error
+ *      └───────────┴──────────────────────┘
+ *
+ * Each state is stored before the side effect that it announces: `Pending` before capacity is taken, `Starting` before
+ * the container exists, `Stopping` (with the outcome, already decided) before anything is taken away. So whoever finds a
+ * task in any state, after any crash, knows what may exist and how to go on.
+ */
+export type TaskStatus = 'Pending' | 'Starting' | 'Running' | 'Stopping' | 'Stopped' | 'Error';
+
+export const TASK_STATUSES = ['Pending', 'Starting', 'Running', 'Stopping', 'Stopped', 'Error'] as const;
+
+/** `system` when no person asked for it. */
+export type Actor = string;
+
+export interface Step {
+  status: TaskStatus;
+  at: string;
+  reason: string;
+  actor: Actor;
+}
+
+/** How a task ends, decided when it enters `Stopping` and never changed. */
+export interface Outcome {
+  status: 'Stopped' | 'Error';
+  /** `stopped_by_user`, `exited`, `crashed`, `oom_killed`, `container_lost`, or the code of the problem. An open set. */
+  reason: string;
+  actor: Actor;
+  at: string;
+  /** When the container ended by its own account; null when it is still to be stopped, or nobody knows. */
+  finishedAt: string | null;
+  exitCode: number | null;
+  /** What its owner is told; null for an orderly end. */
+  problem: Problem | null;
+}
+
+export interface Problem {
+  kind: ErrorKind;
+  code: string;
+  detail: string;
+}
+
+export interface Task {
+  id: string;
+  userId: string;
+  serviceType: string;
+  status: TaskStatus;
+  createdAt: string;
+  createdBy: string;
+  /** Goes into the container and its URL, so that only who knows the URL gets in. Never logged. */
+  secret: string;
+  containerId: string | null;
+  /** Port on the host. */
+  port: number | null;
+  iframeUrl: string | null;
+  /** When the container was ready. */
+  startTime: string | null;
+  stopTime: string | null;
+  poolId: string;
+  allocationId: string;
+  /** Units of the pool. */
+  capacity: number;
+  /** `wanted`: may or may not be taken; `held`: taken; `returned`: given back, or certainly never taken. */
+  capacityState: 'wanted' | 'held' | 'returned';
+  outcome: Outcome | null;
+  history: readonly Step[];
+  /** Names the row of the Idempotency-Key that asked for it; null without one. */
+  requestKey: string | null;
+}
+
+const NEXT: Record<TaskStatus, readonly TaskStatus[]> = {
+  Pending: ['Starting', 'Stopping'],
+  Starting: ['Running', 'Stopping'],
+  Running: ['Stopping'],
+  Stopping: ['Stopped', 'Error'],
+  Stopped: [],
+  Error: [],
+};
+
+export function isLegal(from: TaskStatus, to: TaskStatus): boolean {
+  return NEXT[from].includes(to);
+}
+
+/** Nothing more happens to such a task. */
+export function hasEnded(task: Pick<Task, 'status'>): boolean {
+  return NEXT[task.status].length === 0;
+}
+
+/** True until the task has ended and its capacity is surely back: what reconciliation still has to look after. */
+export function isOpen(task: Task): boolean {
+  return !hasEnded(task) || task.capacityState !== 'returned';
+}
+
+function moved(task: Task, step: Step): Task {
+  if (!isLegal(task.status, step.status)) {
+    throw new Error(`task ${task.id} cannot go from ${task.status} to ${step.status}`);
+  }
+  return { ...task, status: step.status, history: [...task.history, step] };
+}
+
+export type NewTask = Pick<
+  Task,
+  | 'id'
+  | 'userId'
+  | 'serviceType'
+  | 'createdAt'
+  | 'createdBy'
+  | 'secret'
+  | 'poolId'
+  | 'allocationId'
+  | 'capacity'
+  | 'requestKey'
+>;
+
+export function newTask(given: NewTask): Task {
+  return {
+    ...given,
+    status: 'Pending',
+    containerId: null,
+    port: null,
+    iframeUrl: null,
+    startTime: null,
+    stopTime: null,
+    capacityState: 'wanted',
+    outcome: null,
+    history: [{ status: 'Pending', at: given.createdAt, reason: 'requested', actor: given.createdBy }],
+  };
+}
+
+/** Its capacity is taken; from now on a container may exist. */
+export function starting(task: Task, at: string): Task {
+  return {
+    ...moved(task, { status: 'Starting', at, reason: 'capacity_taken', actor: 'system' }),
+    capacityState: 'held',
+  };
+}
+
+export function running(task: Task, seen: { containerId: string; port: number; iframeUrl: string; at: string }): Task {
+  return {
+    ...moved(task, { status: 'Running', at: seen.at, reason: 'ready', actor: 'system' }),
+    containerId: seen.containerId,
+    port: seen.port,
+    iframeUrl: seen.iframeUrl,
+    startTime: seen.at,
+  };
+}
+
+/** The outcome is decided; from now on the container and the capacity may be gone. */
+export function stopping(task: Task, outcome: Outcome): Task {
+  return {
+    ...moved(task, { status: 'Stopping', at: outcome.at, reason: outcome.reason, actor: outcome.actor }),
+    outcome,
+  };
+}
+
+/**
+ * The container is gone.
+ * @param seen.finishedAt,seen.exitCode what the container itself told on the way, if it was still there to ask
+ */
+export function ended(
+  task: Task,
+  seen: { at: string; finishedAt: string | null; exitCode: number | null; capacityState: Task['capacityState'] },
+): Task {
+  const { outcome } = task;
+  if (outcome === null) throw new Error(`task ${task.id} ends without an outcome`);
+  const finished = outcome.finishedAt ?? seen.finishedAt ?? outcome.at;
+  return {
+    ...moved(task, { status: outcome.status, at: seen.at, reason: outcome.reason, actor: outcome.actor }),
+    // another machine's clock may be behind ours: a use never ends before it began
+    stopTime: task.startTime !== null && finished < task.startTime ? task.startTime : finished,
+    outcome: { ...outcome, exitCode: outcome.exitCode ?? seen.exitCode },
+    capacityState: seen.capacityState,
+  };
+}
+
+/** How a container that ended on its own ends its task. */
+export function outcomeOfExit(
+  exit: { exitCode: number | null; finishedAt: string | null; oomKilled: boolean } | undefined,
+  at: string,
+): Outcome {
+  const common = { actor: 'system', at, finishedAt: exit?.finishedAt ?? null, exitCode: exit?.exitCode ?? null };
+  const failed = (reason: string, detail: string): Outcome => ({
+    ...common,
+    status: 'Error',
+    reason,
+    problem: { kind: 'upstream_failed', code: `task.${reason}`, detail },
+  });
+  if (exit?.oomKilled) {
+    return failed('oom_killed', 'The container needed more memory than its service type allows and was ended.');
+  }
+  if (exit?.exitCode === 0) return { ...common, status: 'Stopped', reason: 'exited', problem: null };
+  if (exit === undefined || exit.exitCode === null) {
+    return failed('container_lost', 'The container is gone and nobody knows how it ended; start a new task.');
+  }
+  return failed('crashed', `The container ended by itself with exit code ${exit.exitCode}.`);
+}
+
+/** How a start that cannot go on ends its task. */
+export function outcomeOfFailure(problem: Problem, at: string): Outcome {
+  const reason = problem.code.slice(problem.code.indexOf('.') + 1);
+  return { status: 'Error', reason, actor: 'system', at, finishedAt: null, exitCode: null, problem };
+}
+
+/** How a person ends a task. */
+export function outcomeOfStop(task: Task, actor: Actor, at: string): Outcome {
+  return {
+    status: 'Stopped',
+    reason: actor === task.userId ? 'stopped_by_user' : 'stopped_by_admin',
+    actor,
+    at,
+    finishedAt: null,
+    exitCode: null,
+    problem: null,
+  };
+}
+
+/** True when a container of the task may exist or have existed. */
+export function mayHaveContainer(task: Task): boolean {
+  return task.history.some((step) => step.status === 'Starting');
+}

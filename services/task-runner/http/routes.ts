@@ -1,0 +1,129 @@
+import { z } from 'zod';
+import { uuid } from '../../../shared/contracts/fields';
+import { checkIfMatch, entityTag, idempotencyKey } from '../../../shared/http/conditions';
+import { decodeCursor, pageOutput, pageQuery } from '../../../shared/http/paging';
+import { route, type Caller, type Route } from '../../../shared/http/route';
+import type { createGetTask, createListTasks } from '../application/read-tasks';
+import type { Requester } from '../application/requester';
+import type { createStartTask } from '../application/start-task';
+import type { createStopTask } from '../application/stop-task';
+import type { ServiceType } from '../domain/service-type';
+import {
+  serviceTypeName,
+  serviceTypeSchema,
+  startedSchema,
+  statusSchema,
+  stoppedSchema,
+  taskDetailSchema,
+  taskSchema,
+  toServiceTypeWire,
+  toStartedWire,
+  toStoppedWire,
+  toTaskDetailWire,
+  toTaskWire,
+} from './task-wire';
+
+export interface TaskUseCases {
+  startTask: ReturnType<typeof createStartTask>;
+  stopTask: ReturnType<typeof createStopTask>;
+  getTask: ReturnType<typeof createGetTask>;
+  listTasks: ReturnType<typeof createListTasks>;
+  serviceTypes: ReadonlyMap<string, ServiceType>;
+}
+
+const taskId = z.object({ id: uuid });
+
+export function taskRoutes({ startTask, stopTask, getTask, listTasks, serviceTypes }: TaskUseCases): Route[] {
+  return [
+    route({
+      method: 'post',
+      path: '/api/tasks',
+      summary: 'Start a container for a user and wait until it serves',
+      access: { permission: 'task:create' },
+      headers: { 'Idempotency-Key': 'the same key and body get the same task' },
+      body: z.strictObject({ userId: uuid, serviceType: serviceTypeName }),
+      responses: { 201: startedSchema },
+      errors: [
+        'task.unknown_service_type',
+        'task.not_for_others',
+        'task.pool_missing',
+        'task.capacity_unavailable',
+        'allocation.insufficient_capacity',
+        'runtime.unavailable',
+        'runtime.image_missing',
+        'task.start_failed',
+        'task.start_interrupted',
+        'task.start_refused',
+        'task.cancelled',
+        'request.idempotency_key_reused',
+      ],
+      handle: async (input) => {
+        const { body, caller } = input;
+        const idempotency = idempotencyKey(input.header('idempotency-key'), [caller.sub, 'POST /api/tasks'], body);
+        const task = await startTask({ ...body, requester: requesterOf(caller), idempotency });
+        return { status: 201, body: toStartedWire(task), headers: { Location: `/api/tasks/${task.id}` } };
+      },
+    }),
+    route({
+      method: 'get',
+      path: '/api/tasks',
+      summary: 'Own tasks, or everybody’s for an administrator, newest first',
+      access: { permission: 'task:list' },
+      query: z.strictObject({
+        ...pageQuery,
+        userId: uuid.optional(),
+        status: statusSchema.optional(),
+        serviceType: serviceTypeName.optional(),
+      }),
+      responses: { 200: z.array(taskSchema) },
+      errors: ['task.not_for_others'],
+      handle: async (input) => {
+        const { limit, cursor, ...filter } = input.query;
+        const keyset = decodeCursor(cursor);
+        const after = keyset && { createdAt: keyset.at, id: keyset.id };
+        const rows = await listTasks({ ...filter, limit: limit + 1, after }, requesterOf(input.caller));
+        return pageOutput(input, limit, rows, (task) => ({ at: task.createdAt, id: task.id }), toTaskWire);
+      },
+    }),
+    route({
+      method: 'get',
+      path: '/api/tasks/{id}',
+      summary: 'One task with its history',
+      access: { permission: 'task:get' },
+      params: taskId,
+      responses: { 200: taskDetailSchema },
+      errors: ['task.not_found'],
+      handle: async ({ params, caller }) => {
+        const { task, version } = await getTask(params.id, requesterOf(caller));
+        return { status: 200, body: toTaskDetailWire(task), headers: { ETag: entityTag(version) } };
+      },
+    }),
+    route({
+      method: 'delete',
+      path: '/api/tasks/{id}',
+      summary: 'Stop a task and remove its container; one that has ended stays as it is',
+      access: { permission: 'task:delete' },
+      headers: { 'If-Match': 'stop it only if it is still this version' },
+      params: taskId,
+      responses: { 200: stoppedSchema },
+      errors: ['task.not_found', 'task.version_conflict', 'runtime.unavailable', 'request.precondition_failed'],
+      handle: async (input) => {
+        const checkVersion = (version: string): void => checkIfMatch(input.header('if-match'), version);
+        const task = await stopTask({ taskId: input.params.id, requester: requesterOf(input.caller), checkVersion });
+        return { status: 200, body: toStoppedWire(task) };
+      },
+    }),
+    route({
+      method: 'get',
+      path: '/api/service-types',
+      summary: 'What can be started',
+      access: { permission: 'task:list' },
+      responses: { 200: z.array(serviceTypeSchema) },
+      handle: () => Promise.resolve({ status: 200, body: [...serviceTypes.values()].map(toServiceTypeWire) }),
+    }),
+  ];
+}
+
+function requesterOf(caller: Caller): Requester {
+  return { sub: caller.sub, admin: caller.may('task:admin', 'api/tasks') };
+}

@@ -1,0 +1,102 @@
+import { z } from 'zod';
+import { duration, timestamp, uuid } from '../../../shared/contracts/fields';
+import { durationBetween } from '../../../shared/contracts/duration';
+import { hasEnded, TASK_STATUSES, type Task } from '../domain/task';
+import type { ServiceType } from '../domain/service-type';
+
+/** Tasks as the API shows them. */
+
+export const statusSchema = z.enum(TASK_STATUSES);
+export const serviceTypeName = z.string().min(1).max(100).meta({ example: 'demo' });
+
+export const taskSchema = z
+  .object({
+    id: uuid,
+    userId: uuid,
+    serviceType: serviceTypeName,
+    status: statusSchema,
+    containerId: z.string().nullable(),
+    port: z.int().nullable().meta({ description: 'port on the container host' }),
+    iframeUrl: z.string().nullable().meta({ description: 'null when the container is not there' }),
+    createdAt: timestamp,
+    startTime: timestamp.nullable().meta({ description: 'when the container was ready' }),
+    stopTime: timestamp.nullable(),
+    duration: duration.nullable().meta({ description: 'null until it has ended' }),
+    reason: z.string().nullable().meta({ description: 'why it ended', example: 'stopped_by_user' }),
+    actor: z.string().nullable().meta({ description: 'who ended it: a user, or "system"' }),
+    exitCode: z.int().nullable(),
+    error: z.object({ code: z.string(), detail: z.string() }).nullable(),
+    poolId: uuid,
+    allocationId: uuid,
+    capacity: z.int().meta({ description: 'units of the pool that it holds or held' }),
+  })
+  .meta({ id: 'Task' });
+
+export const taskDetailSchema = taskSchema
+  .extend({
+    history: z.array(z.object({ status: statusSchema, at: timestamp, reason: z.string(), actor: z.string() })),
+  })
+  .meta({ id: 'TaskDetail' });
+
+export const startedSchema = z
+  .object({ taskId: uuid, containerPort: z.int(), iframeUrl: z.string() })
+  .meta({ id: 'TaskStarted', example: { taskId: '…', containerPort: 49153, iframeUrl: 'http://127.0.0.1:49153/' } });
+
+export const stoppedSchema = z.object({ success: z.literal(true), duration }).meta({ id: 'TaskStopped' });
+
+export const serviceTypeSchema = z
+  .object({
+    name: serviceTypeName,
+    description: z.string(),
+    image: z.string(),
+    resources: z.object({ cpuMillis: z.int(), memoryBytes: z.int(), pids: z.int() }),
+    capacity: z.object({ pool: z.string(), units: z.int() }),
+  })
+  .meta({ id: 'ServiceType' });
+
+export function toTaskWire(task: Task): z.input<typeof taskSchema> {
+  return {
+    id: task.id,
+    userId: task.userId,
+    serviceType: task.serviceType,
+    status: task.status,
+    containerId: task.containerId,
+    port: task.port,
+    iframeUrl: hasEnded(task) ? null : task.iframeUrl,
+    createdAt: task.createdAt,
+    startTime: task.startTime,
+    stopTime: task.stopTime,
+    duration: durationOf(task),
+    reason: task.outcome?.reason ?? null,
+    actor: task.outcome?.actor ?? null,
+    exitCode: task.outcome?.exitCode ?? null,
+    error: task.outcome?.problem ? { code: task.outcome.problem.code, detail: task.outcome.problem.detail } : null,
+    poolId: task.poolId,
+    allocationId: task.allocationId,
+    capacity: task.capacity,
+  };
+}
+
+export function toTaskDetailWire(task: Task): z.input<typeof taskDetailSchema> {
+  return { ...toTaskWire(task), history: [...task.history] };
+}
+
+/** @param task that was ready once */
+export function toStartedWire(task: Task): z.input<typeof startedSchema> {
+  if (task.port === null || task.iframeUrl === null) throw new Error(`task ${task.id} was never ready`);
+  return { taskId: task.id, containerPort: task.port, iframeUrl: task.iframeUrl };
+}
+
+/** @param task that has ended */
+export function toStoppedWire(task: Task): z.input<typeof stoppedSchema> {
+  return { success: true, duration: durationOf(task) ?? 'PT0S' };
+}
+
+export function toServiceTypeWire(type: ServiceType): z.input<typeof serviceTypeSchema> {
+  const { name, description, image, capacity, cpuMillis, memoryBytes, pids } = type;
+  return { name, description, image, resources: { cpuMillis, memoryBytes, pids }, capacity };
+}
+
+function durationOf({ startTime, stopTime }: Task): string | null {
+  return stopTime === null ? null : durationBetween(startTime ?? stopTime, stopTime);
+}

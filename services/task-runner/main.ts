@@ -1,0 +1,80 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { ensureSchema } from '../../shared/dapr/schema';
+import { startRelay, type Relay } from '../../shared/dapr/outbox';
+import { runService } from '../../shared/process/service';
+import { DaprCapacity } from './adapters/dapr-capacity';
+import { APP_ID, DaprTaskStore } from './adapters/dapr-task-store';
+import { DockerRuntime } from './adapters/docker-runtime';
+import { HttpReadinessProbe } from './adapters/http-readiness-probe';
+import { readServiceTypes } from './adapters/service-types-file';
+import { taskSchema } from './adapters/task-schema';
+import { createEndTask } from './application/end-task';
+import { createGetTask, createListTasks } from './application/read-tasks';
+import { createReconcile } from './application/reconcile';
+import { createSettler } from './application/settle-task';
+import { createStartTask } from './application/start-task';
+import { createStopTask } from './application/stop-task';
+import { watchContainers, type Watch } from './application/watch-containers';
+import { configure } from './config';
+import { taskRoutes } from './http/routes';
+
+runService(APP_ID, configure, (config, { logger, metrics, sidecar, stopping }) => {
+  const now = (): string => new Date().toISOString();
+  const serviceTypes = readServiceTypes(config.SERVICE_TYPES_FILE);
+  let relay: Relay | undefined;
+  let watch: Watch | undefined;
+
+  const store = new DaprTaskStore(sidecar, () => relay?.wake());
+  const runtime = new DockerRuntime({ instance: config.INSTANCE, bindAddress: config.TASK_BIND });
+  const capacity = new DaprCapacity(sidecar);
+  const settler = createSettler({
+    store,
+    runtime,
+    capacity,
+    probe: new HttpReadinessProbe(),
+    serviceTypes,
+    taskHost: config.TASK_HOST,
+    frameAncestors: config.FRAME_ANCESTORS,
+    now,
+    logger,
+  });
+  const endTask = createEndTask({ store, runtime, capacity, settler, now });
+  const reconcile = createReconcile({ store, runtime, settler, endTask, now, logger });
+  const startTask = createStartTask({
+    store,
+    runtime,
+    capacity,
+    settler,
+    serviceTypes,
+    now,
+    newId: randomUUID,
+    newSecret: () => randomBytes(16).toString('hex'),
+  });
+
+  let schemaReady = false;
+  const begin = async (): Promise<void> => {
+    await ensureSchema(sidecar, taskSchema, logger, stopping);
+    if (stopping.aborted) return;
+    schemaReady = true;
+    relay = startRelay({ appId: APP_ID, sidecar, logger, metrics });
+    watch = watchContainers({ runtime, endTask, reconcile, logger });
+  };
+
+  return {
+    routes: taskRoutes({
+      startTask,
+      stopTask: createStopTask({ store, settler, now }),
+      getTask: createGetTask({ store }),
+      listTasks: createListTasks({ store }),
+      serviceTypes,
+    }),
+    // not the container runtime: without it tasks answer 503, but the service itself is well
+    checks: {
+      schema: () => (schemaReady ? Promise.resolve() : Promise.reject(new Error('views and indexes are being made'))),
+    },
+    start: () => void begin(),
+    stop: async () => {
+      await Promise.all([watch?.stop(), relay?.stop()]);
+    },
+  };
+});

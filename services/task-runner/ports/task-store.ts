@@ -1,0 +1,66 @@
+import type { EventType, EventData } from '../../../shared/contracts/events';
+import type { Task, TaskStatus } from '../domain/task';
+
+/** The tasks, all of them for ever. */
+export interface TaskStore {
+  /**
+   * Writes a new task and, when it has a `requestKey`, what that stands for, both or none.
+   * @param fingerprint of the request that came with the key
+   * @returns what the key already stands for; then nothing is written
+   */
+  insert(task: Task, fingerprint?: string): Promise<Remembered | undefined>;
+
+  /** Undefined when there is none. `version` changes with every write. */
+  get(id: string): Promise<Versioned | undefined>;
+
+  /** What a `requestKey` stands for; for a day. */
+  remembered(requestKey: string): Promise<Remembered | undefined>;
+
+  /**
+   * Writes the task and the event that tells of the change, both or none; the event is published some time later, at
+   * least once.
+   * @throws `task.version_conflict` when the stored version is another: nothing is written
+   */
+  save(task: Task, version: string, event?: TaskEvent): Promise<void>;
+
+  /**
+   * Forgets a task that was refused before anything was taken for it, and what its `requestKey` stood for.
+   * @throws `task.version_conflict`
+   */
+  discard(task: Task, version: string): Promise<void>;
+
+  /** Newest first, ties by id. May lag behind a write of another process by nothing more than its commit. */
+  list(query: TaskQuery): Promise<Task[]>;
+
+  /** Ids of the tasks for which `isOpen` holds, oldest first. */
+  listOpen(): Promise<OpenTask[]>;
+}
+
+export interface Versioned {
+  task: Task;
+  version: string;
+}
+
+export type OpenTask = Pick<Task, 'id' | 'status' | 'capacityState'> & {
+  /** When it entered its state. */
+  since: string;
+};
+
+/** The task that an Idempotency-Key made, and the fingerprint of what was asked. */
+export interface Remembered {
+  taskId: string;
+  fingerprint: string;
+}
+
+export type TaskEvent = {
+  [T in Extract<EventType, `task.${string}`>]: { id: string; type: T; time: string; data: EventData<T> };
+}[Extract<EventType, `task.${string}`>];
+
+export interface TaskQuery {
+  userId?: string | undefined;
+  status?: TaskStatus | undefined;
+  serviceType?: string | undefined;
+  limit: number;
+  /** Tasks after this one in the order of the list. */
+  after?: { createdAt: string; id: string } | undefined;
+}

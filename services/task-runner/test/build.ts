@@ -1,0 +1,144 @@
+import { randomUUID } from 'node:crypto';
+import request from 'supertest';
+import { testApp } from '../../../shared/testing/api';
+import { silentLogger, type Logger } from '../../../shared/logging/logger';
+import { MemoryCapacity } from '../adapters/memory-capacity';
+import { MemoryRuntime } from '../adapters/memory-runtime';
+import { MemoryTaskStore } from '../adapters/memory-task-store';
+import { createEndTask } from '../application/end-task';
+import { createGetTask, createListTasks } from '../application/read-tasks';
+import { createReconcile } from '../application/reconcile';
+import { createSettler } from '../application/settle-task';
+import { createStartTask } from '../application/start-task';
+import { createStopTask } from '../application/stop-task';
+import { watchContainers } from '../application/watch-containers';
+import type { ServiceType } from '../domain/service-type';
+import { newTask, type NewTask, type Task } from '../domain/task';
+import type { ReadinessProbe } from '../ports/readiness-probe';
+import { taskRoutes } from '../http/routes';
+
+export const POOL_ID = '11111111-1111-4111-8111-111111111111';
+
+export function buildServiceType(overrides: Partial<ServiceType> = {}): ServiceType {
+  return {
+    name: 'demo',
+    description: 'a page',
+    image: 'memory/web',
+    containerPort: 8080,
+    command: null,
+    env: { TASK_ID: '{taskId}', SECRET: '{token}' },
+    cpuMillis: 100,
+    memoryBytes: 64 * 1024 * 1024,
+    pids: 32,
+    stopGraceSeconds: 1,
+    capacity: { pool: 'local-cpu', units: 100 },
+    iframePath: '/?t={token}',
+    readiness: { path: '/healthz', timeoutSeconds: 1 },
+    ...overrides,
+  };
+}
+
+export function buildTask(overrides: Partial<NewTask> = {}): Task {
+  return newTask({
+    id: randomUUID(),
+    userId: randomUUID(),
+    serviceType: 'demo',
+    createdAt: new Date().toISOString(),
+    createdBy: randomUUID(),
+    secret: 'f'.repeat(32),
+    poolId: POOL_ID,
+    allocationId: randomUUID(),
+    capacity: 100,
+    requestKey: null,
+    ...overrides,
+  });
+}
+
+/** What outlives a process: the store, the containers, the capacity, and the clock. */
+export function buildWorld(units = 1000) {
+  const clock = { ahead: 0 };
+  const now = (): string => new Date(Date.now() + clock.ahead).toISOString();
+  return {
+    now,
+    /** Lets time pass. */
+    pass: (ms: number): void => {
+      clock.ahead += ms;
+    },
+    store: new MemoryTaskStore(),
+    runtime: new MemoryRuntime(now),
+    capacity: new MemoryCapacity(new Map([['local-cpu', { id: POOL_ID, total: units }]])),
+    types: new Map(
+      [
+        buildServiceType(),
+        buildServiceType({ name: 'no-image', image: 'memory/is-not-there' }),
+        buildServiceType({ name: 'no-program', command: ['does-not-exist'] }),
+        buildServiceType({ name: 'no-pool', capacity: { pool: 'is-not-there', units: 1 } }),
+      ].map((type) => [type.name, type]),
+    ),
+    /** What readiness probes see. */
+    ready: { answer: true },
+  };
+}
+
+export type World = ReturnType<typeof buildWorld>;
+
+/** One process of task-runner on a world; several may share one. */
+export function buildProcess(world: World, logger: Logger = silentLogger) {
+  const { store, runtime, capacity, now, types: serviceTypes } = world;
+  const probe: ReadinessProbe = { serves: () => Promise.resolve(world.ready.answer) };
+  const settler = createSettler({
+    ...{ store, runtime, capacity, probe, serviceTypes, now, logger },
+    taskHost: 'tasks.example',
+    frameAncestors: "'self'",
+  });
+  const endTask = createEndTask({ store, runtime, capacity, settler, now });
+  const reconcile = createReconcile({ store, runtime, settler, endTask, now, logger });
+  const startTask = createStartTask({
+    ...{ store, runtime, capacity, settler, serviceTypes, now },
+    newId: randomUUID,
+    newSecret: () => 'a-secret-that-nobody-logs',
+  });
+  const useCases = {
+    startTask,
+    stopTask: createStopTask({ store, settler, now }),
+    getTask: createGetTask({ store }),
+    listTasks: createListTasks({ store }),
+    serviceTypes,
+  };
+  return {
+    ...useCases,
+    settler,
+    endTask,
+    reconcile,
+    useCases,
+    watch: () => watchContainers({ runtime, endTask, reconcile, logger, everyMs: 50, retryMs: 20 }),
+  };
+}
+
+/** The HTTP server of a process. */
+export function buildApp({ useCases }: ReturnType<typeof buildProcess>, logger: Logger = silentLogger) {
+  return testApp(taskRoutes(useCases), logger);
+}
+
+/** A new world with one process, and the three ways to speak to it; as the given caller unless told. */
+export async function openApi(caller: string, units?: number) {
+  const world = buildWorld(units);
+  const service = buildProcess(world);
+  const app = await buildApp(service);
+  return {
+    world,
+    service,
+    start: (body: object, as = caller) => request(app).post('/api/tasks').set('Authorization', as).send(body),
+    get: (path: string, as = caller) => request(app).get(path).set('Authorization', as),
+    stop: (id: string, as = caller) => request(app).delete(`/api/tasks/${id}`).set('Authorization', as),
+  };
+}
+
+/** Waits for what happens in the background. */
+export async function eventually(holds: () => boolean | Promise<boolean>, ms = 2_000): Promise<void> {
+  const deadline = Date.now() + ms;
+  while (!(await holds())) {
+    if (Date.now() > deadline) throw new Error(`it did not come true within ${ms} ms`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
