@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { ensureSchema } from '../../shared/dapr/schema';
-import { messageOf } from '../../shared/errors';
+import { messageOf, unavailable } from '../../shared/errors';
 import { runService } from '../../shared/process/service';
 import { DaprInventories } from './adapters/dapr-inventories';
 import { DaprPoolCatalogue, SCHEMA } from './adapters/dapr-pool-catalogue';
@@ -17,6 +17,7 @@ runService('resource-pool', configure, (_config, { sidecar, logger, stopping }) 
     now: () => new Date().toISOString(),
     newId: randomUUID,
   };
+  let schemaReady = false;
   let timer: NodeJS.Timeout | undefined;
   let sweeping = Promise.resolve();
 
@@ -30,7 +31,18 @@ runService('resource-pool', configure, (_config, { sidecar, logger, stopping }) 
 
   return {
     routes: [...publicRoutes(rooms), ...internalRoutes(rooms)],
-    start: () => void ensureSchema(sidecar, SCHEMA, logger, stopping).then(sweep),
+    checks: {
+      schema: async () => {
+        if (!schemaReady) throw unavailable('schema.unavailable', 'the views of the database are not in place yet');
+      },
+    },
+    start: () => {
+      void ensureSchema(sidecar, SCHEMA, logger, stopping).then(() => {
+        if (stopping.aborted) return;
+        schemaReady = true;
+        sweep();
+      });
+    },
     stop: async () => {
       clearTimeout(timer);
       await sweeping;

@@ -25,7 +25,7 @@ export interface Input<P, Q, B> {
   body: B;
   /** Throws for a route without a permission: a bug, not a fault of the caller. */
   caller: Caller;
-  header(name: string): string | undefined;
+  header: (name: string) => string | undefined;
   /** Aborted when the client hangs up. */
   signal: AbortSignal;
   /** The path with its query as the client sent it, for `Link` headers. */

@@ -23,18 +23,35 @@ export interface LoggerOptions {
 
 /** A field so named never reaches a log, whatever it holds. */
 const SECRET_FIELD = /token|secret|password|authorization|private_?key|api_?key|cookie/i;
-/** A bearer token, a JWT or the credentials of a URL inside a longer text. */
-const SECRET_TEXT =
-  /(bearer\s+)[\w.~+/=-]+|\beyJ[\w-]{5,}\.[\w-]+\.[\w-]*|([?&](?:token|api_key|key)=)[^&\s"']+|(\/\/[^/\s:@]+:)[^@\s/]+(?=@)/gi;
+/** What a secret looks like inside a longer text; the first group, where there is one, stays. */
+const SECRET_TEXT = [
+  /(bearer\s+)[\w.~+/=-]+/gi,
+  /\beyJ[\w-]{5,}\.[\w-]+\.[\w-]*/g,
+  /([?&](?:token|api_key|key)=)[^&\s"']+/gi,
+  // the credentials of a URL
+  /(\/\/)[^\s/@"']+(?=@)/g,
+  // a header or a JSON member, written out
+  /((?:authorization|cookie|[\w-]*(?:token|secret|password|api[_-]?key))["']?\s*[:=]\s*["']?(?:(?:basic|bearer)\s+)?)[^\s"',;}&]+/gi,
+];
+
+function redactText(text: string): string {
+  return SECRET_TEXT.reduce(
+    (cleaned, pattern) => cleaned.replace(pattern, (_, kept: unknown) => `${typeof kept === 'string' ? kept : ''}[redacted]`),
+    text,
+  );
+}
 
 export function redact(value: unknown, depth = 0): unknown {
-  if (typeof value === 'string') return value.replace(SECRET_TEXT, '$1$2$3[redacted]');
+  if (typeof value === 'string') return redactText(value);
+  // JSON has no such number
+  if (typeof value === 'bigint') return value.toString();
   if (value === null || typeof value !== 'object') return value;
   if (depth > 6) return '[too deep]';
   if (value instanceof Error) {
     return redact({ name: value.name, message: value.message, stack: value.stack, cause: value.cause }, depth + 1);
   }
   if (Array.isArray(value)) return value.map((item) => redact(item, depth + 1));
+  if (value instanceof Date) return value;
   return Object.fromEntries(
     Object.entries(value).map(([name, item]) => [
       name,

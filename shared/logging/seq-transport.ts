@@ -14,6 +14,8 @@ export interface SeqOptions {
 
 const LEVELS: Record<string, SeqLogLevel> = { error: 'Error', warn: 'Warning', info: 'Information', debug: 'Debug' };
 const BATCH = 500;
+/** Below the client's own limit of 1 MB a post, also where each character takes three bytes: what it cannot post, it keeps. */
+const BATCH_CHARACTERS = 300_000;
 
 /**
  * Ships log lines to Seq. seq-logging's own queue grows without bound while Seq does not answer, so the lines wait here,
@@ -73,8 +75,19 @@ export class SeqTransport extends TransportStream {
     return this.shipping;
   }
 
+  private takeBatch(): Record<string, unknown>[] {
+    let count = 0;
+    let characters = 0;
+    while (count < Math.min(BATCH, this.waiting.length)) {
+      characters += JSON.stringify(this.waiting[count]).length;
+      if (count > 0 && characters > BATCH_CHARACTERS) break;
+      count += 1;
+    }
+    return this.waiting.splice(0, count);
+  }
+
   private async shipBatch(): Promise<void> {
-    const batch = this.waiting.splice(0, BATCH);
+    const batch = this.takeBatch();
     if (batch.length === 0) return;
     for (const { message, level, timestamp, trace_id: traceId, ...properties } of batch) {
       this.client.emit({

@@ -4,7 +4,15 @@ import { IDEMPOTENCY_TTL_SECONDS } from '../../../shared/http/conditions';
 import type { PoolFact, Remembered } from '../domain/pool-commands';
 import type { Allocation } from '../domain/inventory';
 import type { PoolSnapshot, PoolStore } from '../ports/pool-store';
-import { allocationRow, eventOf, inventoryRow, rememberedRow, toAllocationRow, toInventoryRow } from './rows';
+import {
+  allocationRow,
+  eventOf,
+  inventoryRow,
+  rememberedRow,
+  toAllocationRow,
+  toInventoryRow,
+  toRememberedRow,
+} from './rows';
 
 const APP = 'allocation';
 /** A tombstone outlives every opening that may still be on its way. */
@@ -37,7 +45,11 @@ ${outboxSchema(APP)}`;
 export class DaprPoolStore implements PoolStore {
   constructor(private readonly sidecar: Sidecar) {}
 
-  async read(poolId: string, allocationIds: readonly string[], rememberedIds: readonly string[]): Promise<PoolSnapshot> {
+  async read(
+    poolId: string,
+    allocationIds: readonly string[],
+    rememberedIds: readonly string[],
+  ): Promise<PoolSnapshot> {
     const rows = await this.sidecar.get([
       inventoryKey(poolId),
       ...allocationIds.map(allocationKey),
@@ -56,10 +68,19 @@ export class DaprPoolStore implements PoolStore {
       const row = rows.get(rememberedKey(id));
       if (row) remembered.set(id, rememberedRow.parse(row.value));
     }
-    return { poolId, inventory: inventory && inventoryRow.parse(inventory.value), allocations, remembered, versions: rows };
+    return {
+      poolId,
+      inventory: inventory && inventoryRow.parse(inventory.value),
+      allocations,
+      remembered,
+      versions: rows,
+    };
   }
 
-  async commit(snapshot: PoolSnapshot, { facts, inventory }: { facts: PoolFact[]; inventory: PoolSnapshot['inventory'] }): Promise<void> {
+  async commit(
+    snapshot: PoolSnapshot,
+    { facts, inventory }: { facts: PoolFact[]; inventory: PoolSnapshot['inventory'] },
+  ): Promise<void> {
     const rows = snapshot.versions as Map<string, StateRow>;
     const etag = (key: string): string | null => rows.get(key)?.etag ?? null;
     const operations: StateOperation[] = [];
@@ -73,14 +94,11 @@ export class DaprPoolStore implements PoolStore {
   }
 
   private operationsOf(fact: PoolFact, etag: (key: string) => string | null): StateOperation[] {
-    if (fact.kind === 'remembered') {
-      const { fingerprint, allocationId } = fact.answer;
-      const value = { fingerprint, allocation_id: allocationId };
-      return [{ upsert: rememberedKey(fact.id), value, etag: null, ttlSeconds: IDEMPOTENCY_TTL_SECONDS }];
-    }
-    const event = eventOf(fact)!;
+    if (fact.kind === 'remembered') return [rememberOperation(fact.id, fact.answer)];
+    const event = eventOf(fact);
     const key = allocationKey(fact.allocation.id);
-    if (fact.kind === 'allocated') return [{ upsert: key, value: toAllocationRow(fact.allocation), etag: null }, outboxRow(event)];
+    if (fact.kind === 'allocated')
+      return [{ upsert: key, value: toAllocationRow(fact.allocation), etag: null }, outboxRow(event)];
     const version = etag(key);
     return [{ remove: key, ...(version === null ? {} : { etag: version }) }, outboxRow(event)];
   }
@@ -90,12 +108,26 @@ export class DaprPoolStore implements PoolStore {
     return row && allocationRow.parse(row.value);
   }
 
+  async remembered(id: string): Promise<Remembered | undefined> {
+    const row = (await this.sidecar.get([rememberedKey(id)])).get(rememberedKey(id));
+    return row && rememberedRow.parse(row.value);
+  }
+
+  remember(id: string, answer: Remembered): Promise<void> {
+    return this.sidecar.transact([rememberOperation(id, answer)]);
+  }
+
   async inventories(poolIds: readonly string[]) {
     const rows = await this.sidecar.get(poolIds.map(inventoryKey));
     return [...rows.values()].map((row) => inventoryRow.parse(row.value));
   }
 
-  async listAllocations({ poolId, serviceId, after, limit }: Parameters<PoolStore['listAllocations']>[0]): Promise<Allocation[]> {
+  async listAllocations({
+    poolId,
+    serviceId,
+    after,
+    limit,
+  }: Parameters<PoolStore['listAllocations']>[0]): Promise<Allocation[]> {
     const params: unknown[] = [poolId];
     let where = 'resource_pool_id = $1';
     if (serviceId !== undefined) where += ` AND service_id = $${params.push(serviceId)}`;
@@ -105,9 +137,15 @@ export class DaprPoolStore implements PoolStore {
   }
 }
 
+function rememberOperation(id: string, answer: Remembered): StateOperation {
+  return { upsert: rememberedKey(id), value: toRememberedRow(answer), etag: null, ttlSeconds: IDEMPOTENCY_TTL_SECONDS };
+}
+
 /** An allocation made and released in one batch leaves no row, only its two events. */
 function cancelledOut(operations: StateOperation[]): StateOperation[] {
   const inserted = new Set(operations.flatMap((op) => ('upsert' in op ? [op.upsert] : [])));
   const removed = new Set(operations.flatMap((op) => ('remove' in op && inserted.has(op.remove) ? [op.remove] : [])));
-  return removed.size === 0 ? operations : operations.filter((op) => !removed.has('upsert' in op ? op.upsert : op.remove));
+  return removed.size === 0
+    ? operations
+    : operations.filter((op) => !removed.has('upsert' in op ? op.upsert : op.remove));
 }

@@ -12,14 +12,20 @@ export class MemoryPoolStore implements PoolStore {
   readonly fail: ('conflict' | Error | { writtenButLost: Error })[] = [];
   private readonly pools = new Map<string, { inventory: Inventory; version: number }>();
   private readonly allocations = new Map<string, Allocation>();
-  private readonly remembered = new Map<string, Remembered>();
+  private readonly answers = new Map<string, Remembered>();
 
   read(poolId: string, allocationIds: readonly string[], rememberedIds: readonly string[]): Promise<PoolSnapshot> {
     const pool = this.pools.get(poolId);
     const own = pick(this.allocations, allocationIds);
     for (const [id, allocation] of own) if (allocation.poolId !== poolId) own.delete(id);
-    const remembered = pick(this.remembered, rememberedIds);
-    return Promise.resolve({ poolId, inventory: pool?.inventory, allocations: own, remembered, versions: pool?.version });
+    const remembered = pick(this.answers, rememberedIds);
+    return Promise.resolve({
+      poolId,
+      inventory: pool?.inventory,
+      allocations: own,
+      remembered,
+      versions: pool?.version,
+    });
   }
 
   async commit(snapshot: PoolSnapshot, decision: Decision): Promise<void> {
@@ -33,9 +39,8 @@ export class MemoryPoolStore implements PoolStore {
     for (const fact of decision.facts) {
       if (fact.kind === 'allocated') this.allocations.set(fact.allocation.id, fact.allocation);
       if (fact.kind === 'released') this.allocations.delete(fact.allocation.id);
-      if (fact.kind === 'remembered') this.remembered.set(fact.id, fact.answer);
-      const event = eventOf(fact);
-      if (event) this.events.push(event);
+      if (fact.kind === 'remembered') this.answers.set(fact.id, fact.answer);
+      if (fact.kind !== 'remembered') this.events.push(eventOf(fact));
     }
     await Promise.resolve();
     if (failure) throw failure.writtenButLost;
@@ -43,6 +48,15 @@ export class MemoryPoolStore implements PoolStore {
 
   allocation(id: string): Promise<Allocation | undefined> {
     return Promise.resolve(this.allocations.get(id));
+  }
+
+  remembered(id: string): Promise<Remembered | undefined> {
+    return Promise.resolve(this.answers.get(id));
+  }
+
+  async remember(id: string, answer: Remembered): Promise<void> {
+    if (this.answers.has(id)) throw new ConflictError('no item was updated');
+    this.answers.set(id, answer);
   }
 
   inventories(poolIds: readonly string[]): Promise<Inventory[]> {
@@ -60,5 +74,10 @@ export class MemoryPoolStore implements PoolStore {
 }
 
 function pick<T>(map: ReadonlyMap<string, T>, ids: readonly string[]): Map<string, T> {
-  return new Map(ids.flatMap((id) => (map.has(id) ? [[id, map.get(id)!] as const] : [])));
+  const found = new Map<string, T>();
+  for (const id of ids) {
+    const value = map.get(id);
+    if (value !== undefined) found.set(id, value);
+  }
+  return found;
 }

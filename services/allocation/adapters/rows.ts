@@ -5,7 +5,7 @@ import { timestamp, uuid } from '../../../shared/contracts/fields';
 import { uuidFromName } from '../../../shared/contracts/ids';
 import { newEvent } from '../../../shared/dapr/outbox';
 import type { Allocation, Inventory } from '../domain/inventory';
-import type { PoolFact } from '../domain/pool-commands';
+import type { PoolFact, Remembered } from '../domain/pool-commands';
 
 /** How inventories and allocations look as JSON rows, and their events on the wire. */
 
@@ -15,6 +15,8 @@ export const inventoryRow = z
     total: z.int(),
     allocated: z.int(),
     state: z.enum(['open', 'closed']),
+    revision: z.int().default(0),
+    refused: z.boolean().default(false),
     created_at: timestamp,
     updated_at: timestamp,
   })
@@ -62,14 +64,17 @@ export function toAllocationRow(allocation: Allocation): z.input<typeof allocati
 
 export const rememberedRow = z
   .object({ fingerprint: z.string(), allocation_id: uuid })
-  .transform(({ fingerprint, allocation_id: allocationId }) => ({ fingerprint, allocationId }));
+  .transform((row): Remembered => ({ fingerprint: row.fingerprint, allocationId: row.allocation_id }));
+
+export function toRememberedRow({ fingerprint, allocationId }: Remembered): z.input<typeof rememberedRow> {
+  return { fingerprint, allocation_id: allocationId };
+}
 
 const SOURCE = '/allocation';
 
 /** The event that tells of a fact; its id follows from the fact, so told twice it is the same event. */
-export function eventOf(fact: PoolFact): CloudEvent | undefined {
-  if (fact.kind === 'remembered') return undefined;
-  const { allocation } = fact;
+export function eventOf(fact: Exclude<PoolFact, { kind: 'remembered' }>): CloudEvent {
+  const { allocation, traceparent } = fact;
   const data = {
     allocation_id: allocation.id,
     resource_pool_id: allocation.poolId,
@@ -79,11 +84,13 @@ export function eventOf(fact: PoolFact): CloudEvent | undefined {
     created_by: allocation.createdBy,
     task_id: allocation.taskId,
   };
+  // the trace of its own request: a transaction carries those of many
+  const trace = traceparent === undefined ? {} : { traceparent };
   if (fact.kind === 'allocated') {
     const id = uuidFromName(`allocation.created:${allocation.id}`);
-    return newEvent('allocation.created', { id, source: SOURCE, time: allocation.createdAt, data });
+    return { ...newEvent('allocation.created', { id, source: SOURCE, time: allocation.createdAt, data }), ...trace };
   }
-  return newEvent('allocation.released', {
+  const event = newEvent('allocation.released', {
     id: uuidFromName(`allocation.released:${allocation.id}`),
     source: SOURCE,
     time: fact.releasedAt,
@@ -95,4 +102,5 @@ export function eventOf(fact: PoolFact): CloudEvent | undefined {
       released_by: fact.releasedBy,
     },
   });
+  return { ...event, ...trace };
 }

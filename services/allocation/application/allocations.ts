@@ -1,4 +1,8 @@
+import { uuidFromName } from '../../../shared/contracts/ids';
+import { ConflictError } from '../../../shared/dapr/sidecar-error';
+import { hasCode, unavailable } from '../../../shared/errors';
 import type { IdempotencyKey } from '../../../shared/http/conditions';
+import { currentContext } from '../../../shared/logging/context';
 import { type Allocation, allocationNotFound, type Inventory, poolNotFound } from '../domain/inventory';
 import type { AllocationFilter, PoolStore } from '../ports/pool-store';
 import type { PoolWriter } from './pool-writer';
@@ -8,12 +12,19 @@ export interface AllocateRequest {
   serviceId: string;
   capacity: number;
   createdBy: string;
-  taskId?: string;
-  /** Chosen by a caller that repeats itself until it has an answer. */
-  allocationId?: string;
   idempotency?: IdempotencyKey | undefined;
   signal?: AbortSignal;
 }
+
+export interface TaskAllocateRequest extends Pick<AllocateRequest, 'poolId' | 'serviceId' | 'capacity' | 'createdBy'> {
+  taskId: string;
+  /** Chosen by the caller, which repeats itself until it has an answer. */
+  allocationId: string;
+}
+
+const GIVEN_BACK = 'given back';
+/** Names the row by which an id is used once only; kept as long as what an Idempotency-Key stands for. */
+const onceId = (allocationId: string) => uuidFromName(`allocation of a task:${allocationId}`);
 
 /** What can be done with allocations. Errors: those of domain/inventory.ts and PoolWriter. */
 export class Allocations {
@@ -24,25 +35,69 @@ export class Allocations {
   ) {}
 
   /** @returns the allocation's id; the capacity is taken, and `allocation.created` will be told */
-  async allocate(request: AllocateRequest): Promise<string> {
-    const { poolId, serviceId, capacity, createdBy, idempotency } = request;
-    const id = request.allocationId ?? this.newId();
-    const allocation = { id, serviceId, capacity, createdBy, taskId: request.taskId ?? null };
-    return (await this.writer.execute(poolId, { kind: 'allocate', allocation, idempotency }, request.signal)) ?? id;
+  async allocate({ poolId, serviceId, capacity, createdBy, idempotency, signal }: AllocateRequest): Promise<string> {
+    const allocation = { id: this.newId(), serviceId, capacity, createdBy, taskId: null };
+    const traceparent = currentContext()?.traceparent;
+    const id = await this.writer.execute(poolId, { kind: 'allocate', allocation, idempotency, traceparent }, signal);
+    return id ?? allocation.id;
   }
 
-  /** Gives the capacity back; `allocation.released` will be told. */
+  /** The same id again is the same allocation; once given back, it is never taken again, however late a repetition comes. */
+  async allocateForTask(request: TaskAllocateRequest): Promise<void> {
+    const { poolId, allocationId: id, serviceId, capacity, createdBy, taskId } = request;
+    const allocation = { id, serviceId, capacity, createdBy, taskId };
+    const idempotency = { id: onceId(id), fingerprint: JSON.stringify([poolId, serviceId, capacity, taskId]) };
+    const traceparent = currentContext()?.traceparent;
+    await this.writer.execute(poolId, { kind: 'allocate', allocation, idempotency, traceparent });
+  }
+
+  /** Gives the capacity back; `allocation.released` will be told. @throws AppError `allocation.held_by_task` too */
   async release(poolId: string, allocationId: string, releasedBy: string): Promise<void> {
-    await this.writer.execute(poolId, { kind: 'release', allocationId, releasedBy, reason: 'released' });
+    const traceparent = currentContext()?.traceparent;
+    const command = {
+      kind: 'release',
+      allocationId,
+      releasedBy,
+      reason: 'released',
+      forTask: false,
+      traceparent,
+    } as const;
+    await this.writer.execute(poolId, command);
   }
 
-  /** For callers that know the allocation only; one that is gone is gone. */
-  async releaseById(allocationId: string, releasedBy: string): Promise<void> {
-    const allocation = await this.store.allocation(allocationId);
-    if (!allocation) return;
-    await this.release(allocation.poolId, allocationId, releasedBy).catch((error: unknown) => {
-      if ((error as { code?: unknown }).code !== 'allocation.not_found') throw error;
-    });
+  /** After it nothing is held under this id, whether something was or not, and a request for it that comes later fails. */
+  async releaseForTask(allocationId: string): Promise<void> {
+    for (let attempt = 0; attempt < 5; attempt += 1) {
+      // in this order: what is remembered was written together with the allocation
+      const remembered = await this.store.remembered(onceId(allocationId));
+      const allocation = await this.store.allocation(allocationId);
+      if (allocation) return this.giveBack(allocation);
+      if (remembered) return;
+      try {
+        return await this.store.remember(onceId(allocationId), { fingerprint: GIVEN_BACK, allocationId });
+      } catch (error) {
+        // it was taken meanwhile: look again
+        if (!(error instanceof ConflictError)) throw error;
+      }
+    }
+    throw unavailable('allocation.contended', 'The allocation changes too fast at the moment; try again.');
+  }
+
+  private async giveBack({ poolId, id }: Allocation): Promise<void> {
+    const traceparent = currentContext()?.traceparent;
+    const command = {
+      kind: 'release',
+      allocationId: id,
+      releasedBy: 'system',
+      reason: 'released',
+      forTask: true,
+      traceparent,
+    } as const;
+    try {
+      await this.writer.execute(poolId, command);
+    } catch (error) {
+      if (!hasCode(error, 'allocation.not_found')) throw error;
+    }
   }
 
   async get(poolId: string, allocationId: string): Promise<Allocation> {

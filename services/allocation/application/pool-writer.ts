@@ -1,5 +1,5 @@
 import { ConflictError } from '../../../shared/dapr/sidecar-error';
-import { AppError, unavailable } from '../../../shared/errors';
+import { AppError, hasCode, unavailable } from '../../../shared/errors';
 import { decide, type Decision, type Outcome, type PoolCommand } from '../domain/pool-commands';
 import type { PoolStore } from '../ports/pool-store';
 
@@ -14,8 +14,8 @@ interface Waiting {
   signal: AbortSignal | undefined;
   /** A release found its allocation in an attempt whose outcome stayed unknown: gone now means done. */
   decidedOnce: boolean;
-  resolve(allocationId: string | undefined): void;
-  reject(error: unknown): void;
+  resolve: (allocationId: string | undefined) => void;
+  reject: (error: unknown) => void;
 }
 
 /**
@@ -35,6 +35,8 @@ export class PoolWriter {
   ) {}
 
   /**
+   * @param signal aborted when nobody waits for the answer any more: a command whose turn had not come by then is
+   *   dropped, and its promise stays as it is
    * @returns the id of the allocation that was made or released
    * @throws AppError what the domain says against it; `allocation.busy` (429); kind `unavailable` (503), after which a
    *   change may have been made: allocating again under the same id or Idempotency-Key is safe
@@ -48,21 +50,18 @@ export class PoolWriter {
     return new Promise((resolve, reject) => {
       const waiting: Waiting = { command, signal, decidedOnce: false, resolve, reject };
       if (queue) queue.push(waiting);
-      else {
-        this.queues.set(poolId, [waiting]);
-        void this.work(poolId);
-      }
+      else void this.work(poolId, [waiting]);
     });
   }
 
-  private async work(poolId: string): Promise<void> {
-    for (let queue = this.queues.get(poolId)!; queue.length > 0; ) {
-      // a client that hung up before its turn gets nothing
+  private async work(poolId: string, queue: Waiting[]): Promise<void> {
+    this.queues.set(poolId, queue);
+    while (queue.length > 0) {
       const batch = queue.splice(0, BATCH).filter(({ signal }) => !signal?.aborted);
       if (batch.length === 0) continue;
       try {
         const outcomes = await this.carryOut(poolId, batch);
-        batch.forEach((waiting, index) => settle(waiting, outcomes[index]!));
+        batch.forEach((waiting, index) => settle(waiting, outcomes[index]));
       } catch (error) {
         for (const { reject } of batch) reject(error);
       }
@@ -77,7 +76,7 @@ export class PoolWriter {
       if (attempt > 0) await this.pause(Math.random() * Math.min(200, 5 * 2 ** attempt));
       const snapshot = await this.store.read(poolId, allocationIds(commands), rememberedIds(commands));
       const decision = decide(snapshot, commands, this.now());
-      const outcomes = decision.outcomes.map((outcome, index) => forgiveDone(batch[index]!, outcome));
+      const outcomes = batch.map((waiting, index) => forgiveDone(waiting, decision.outcomes[index]));
       if (decision.facts.length === 0 && decision.inventory === snapshot.inventory) return outcomes;
       try {
         await this.store.commit(snapshot, decision);
@@ -95,20 +94,21 @@ export class PoolWriter {
   }
 }
 
-function settle({ resolve, reject }: Waiting, outcome: Outcome): void {
-  if (outcome.ok) resolve(outcome.allocationId);
-  else reject(outcome.error);
+function settle({ resolve, reject }: Waiting, outcome: Outcome | undefined): void {
+  if (outcome?.ok) resolve(outcome.allocationId);
+  else reject(outcome?.error);
 }
 
-function noteDecided(batch: readonly Waiting[], decision: Decision): void {
+function noteDecided(batch: readonly Waiting[], { outcomes }: Decision): void {
   batch.forEach((waiting, index) => {
-    if (decision.outcomes[index]!.ok) waiting.decidedOnce = true;
+    if (outcomes[index]?.ok) waiting.decidedOnce = true;
   });
 }
 
 /** A release whose first try was written, though nobody said so, finds nothing the second time. */
-function forgiveDone({ command, decidedOnce }: Waiting, outcome: Outcome): Outcome {
-  if (decidedOnce && command.kind === 'release' && !outcome.ok && outcome.error.code === 'allocation.not_found') {
+function forgiveDone({ command, decidedOnce }: Waiting, outcome: Outcome | undefined): Outcome {
+  if (outcome === undefined) throw new Error(`no outcome for a command of kind ${command.kind}`);
+  if (decidedOnce && command.kind === 'release' && !outcome.ok && hasCode(outcome.error, 'allocation.not_found')) {
     return { ok: true, allocationId: command.allocationId };
   }
   return outcome;

@@ -7,6 +7,12 @@ export interface Inventory {
   allocated: number;
   /** `closed` is a tombstone: a late or repeated opening must not bring a deleted pool back. */
   state: 'open' | 'closed';
+  /**
+   * The catalogue numbers the changes that it asks for. Each is decided once: a repeated request gets the same answer,
+   * and one that arrives after a later change does nothing. `refused` is the answer to the last one.
+   */
+  revision: number;
+  refused: boolean;
   createdAt: string;
   updatedAt: string;
 }
@@ -38,6 +44,17 @@ export function allocationNotFound(allocationId: string): AppError {
   });
 }
 
+export function heldByTask({ id, taskId }: Allocation): AppError {
+  return new AppError(
+    'conflict',
+    'allocation.held_by_task',
+    'A running task holds this allocation; stop the task instead.',
+    {
+      facts: { allocation_id: id, task_id: taskId },
+    },
+  );
+}
+
 export function take(inventory: Inventory, capacity: number, now: string): Inventory {
   if (capacity > available(inventory)) {
     throw new AppError(
@@ -53,28 +70,34 @@ export function take(inventory: Inventory, capacity: number, now: string): Inven
 export function giveBack(inventory: Inventory, capacity: number, now: string): Inventory {
   if (capacity > inventory.allocated) {
     // both numbers change in one transaction only, so this is a bug or a hand in the database, never a race
-    throw new Error(`pool ${inventory.poolId} has ${inventory.allocated} allocated, of which ${capacity} cannot be given back`);
+    throw new Error(
+      `pool ${inventory.poolId} has ${inventory.allocated} allocated, of which ${capacity} cannot be given back`,
+    );
   }
   return { ...inventory, allocated: inventory.allocated - capacity, updatedAt: now };
 }
 
+export function belowAllocated({ allocated }: Inventory, total: number): AppError {
+  return new AppError(
+    'conflict',
+    'pool.capacity_below_allocated',
+    'More than that is allocated; release allocations first or choose a larger capacity.',
+    { facts: { requested: total, allocated } },
+  );
+}
+
 export function resize(inventory: Inventory, total: number, now: string): Inventory {
-  if (total < inventory.allocated) {
-    throw new AppError(
-      'conflict',
-      'pool.capacity_below_allocated',
-      'More than that is allocated; release allocations first or choose a larger capacity.',
-      { facts: { requested: total, allocated: inventory.allocated } },
-    );
-  }
+  if (total < inventory.allocated) throw belowAllocated(inventory, total);
   return { ...inventory, total, updatedAt: now };
 }
 
+export function inUse({ allocated }: Inventory): AppError {
+  return new AppError('conflict', 'pool.in_use', 'The pool has allocations; release them first.', {
+    facts: { allocated },
+  });
+}
+
 export function close(inventory: Inventory, now: string): Inventory {
-  if (inventory.allocated > 0) {
-    throw new AppError('conflict', 'pool.in_use', 'The pool has allocations; release them first.', {
-      facts: { allocated: inventory.allocated },
-    });
-  }
+  if (inventory.allocated > 0) throw inUse(inventory);
   return { ...inventory, total: 0, state: 'closed', updatedAt: now };
 }

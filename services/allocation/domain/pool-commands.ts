@@ -2,27 +2,44 @@ import { AppError } from '../../../shared/errors';
 import {
   type Allocation,
   allocationNotFound,
+  belowAllocated,
   close,
   giveBack,
+  heldByTask,
+  inUse,
   type Inventory,
   poolNotFound,
   resize,
   take,
 } from './inventory';
 
-/** What can be asked of one pool. */
-export type PoolCommand =
-  | {
-      kind: 'allocate';
-      allocation: Omit<Allocation, 'poolId' | 'createdAt'>;
-      idempotency?: { id: string; fingerprint: string } | undefined;
-    }
-  | { kind: 'release'; allocationId: string; releasedBy: string; reason: string }
-  | { kind: 'open'; total: number }
-  | { kind: 'resize'; total: number }
-  | { kind: 'close' };
+export interface AllocateCommand {
+  kind: 'allocate';
+  allocation: Omit<Allocation, 'poolId' | 'createdAt'>;
+  idempotency?: { id: string; fingerprint: string } | undefined;
+  /** W3C trace context of the request, for the event that tells of it. */
+  traceparent?: string | undefined;
+}
 
-/** The answer that an Idempotency-Key stands for. */
+export interface ReleaseCommand {
+  kind: 'release';
+  allocationId: string;
+  releasedBy: string;
+  reason: string;
+  /** What a task holds only its end gives back: otherwise its container would run on capacity that is free on paper. */
+  forTask: boolean;
+  traceparent?: string | undefined;
+}
+
+/** What can be asked of one pool. `revision`: the catalogue's number of the change, see Inventory. */
+export type PoolCommand =
+  | AllocateCommand
+  | ReleaseCommand
+  | { kind: 'open'; total: number; revision: number }
+  | { kind: 'resize'; total: number; revision: number }
+  | { kind: 'close'; revision: number };
+
+/** The answer that an Idempotency-Key, or an id that the caller chose, stands for. */
 export interface Remembered {
   fingerprint: string;
   allocationId: string;
@@ -37,11 +54,19 @@ export interface PoolState {
 }
 
 export type PoolFact =
-  | { kind: 'allocated'; allocation: Allocation }
-  | { kind: 'released'; allocation: Allocation; releasedAt: string; releasedBy: string; reason: string }
+  | { kind: 'allocated'; allocation: Allocation; traceparent: string | undefined }
+  | {
+      kind: 'released';
+      allocation: Allocation;
+      releasedAt: string;
+      releasedBy: string;
+      reason: string;
+      traceparent: string | undefined;
+    }
   | { kind: 'remembered'; id: string; answer: Remembered };
 
-export type Outcome = { ok: true; allocationId?: string } | { ok: false; error: AppError };
+/** An error that is no AppError is a bug; it fails its own command only. */
+export type Outcome = { ok: true; allocationId?: string } | { ok: false; error: Error };
 
 export interface Decision {
   /** In the order of the commands. */
@@ -57,62 +82,95 @@ export interface Decision {
  * holds once `facts` and `inventory` are written against the versions that `state` was read with.
  */
 export function decide(state: PoolState, commands: readonly PoolCommand[], now: string): Decision {
+  const { poolId } = state;
   const allocations = new Map(state.allocations);
   const remembered = new Map(state.remembered);
   const facts: PoolFact[] = [];
   let inventory = state.inventory;
 
   function opened(): Inventory {
-    if (inventory?.state !== 'open') throw poolNotFound(state.poolId);
+    if (inventory?.state !== 'open') throw poolNotFound(poolId);
     return inventory;
+  }
+
+  function allocate({ allocation: wanted, idempotency, traceparent }: AllocateCommand): string {
+    const answer = idempotency && remembered.get(idempotency.id);
+    if (answer) {
+      if (answer.fingerprint !== idempotency.fingerprint) throw keyReused();
+      // under an id of the caller's choosing: given back since, so this request comes late
+      if (answer.allocationId === wanted.id && !allocations.has(wanted.id)) throw alreadyGivenBack(wanted.id);
+      return answer.allocationId;
+    }
+    // the same id again: an answer was lost on the way
+    if (allocations.has(wanted.id)) return wanted.id;
+    inventory = take(opened(), wanted.capacity, now);
+    const allocation = { ...wanted, poolId, createdAt: now };
+    allocations.set(allocation.id, allocation);
+    facts.push({ kind: 'allocated', allocation, traceparent });
+    if (idempotency) {
+      const made = { fingerprint: idempotency.fingerprint, allocationId: allocation.id };
+      remembered.set(idempotency.id, made);
+      facts.push({ kind: 'remembered', id: idempotency.id, answer: made });
+    }
+    return allocation.id;
+  }
+
+  function release({ allocationId, releasedBy, reason, forTask, traceparent }: ReleaseCommand): string {
+    const allocation = allocations.get(allocationId);
+    if (!allocation) throw allocationNotFound(allocationId);
+    if (allocation.taskId !== null && !forTask) throw heldByTask(allocation);
+    inventory = giveBack(opened(), allocation.capacity, now);
+    allocations.delete(allocation.id);
+    facts.push({ kind: 'released', allocation, releasedAt: now, releasedBy, reason, traceparent });
+    return allocation.id;
+  }
+
+  /** Decides a numbered change once; a refusal is written down too, so that the change can never succeed later. */
+  function change(
+    revision: number,
+    refusal: (before: Inventory) => AppError,
+    work: (before: Inventory) => Inventory,
+  ): void {
+    const before = opened();
+    if (revision < before.revision) throw superseded(poolId);
+    if (revision === before.revision) {
+      if (before.refused) throw refusal(before);
+      return;
+    }
+    try {
+      inventory = { ...work(before), revision, refused: false };
+    } catch (error) {
+      inventory = { ...before, revision, refused: true };
+      throw error;
+    }
   }
 
   function carryOut(command: PoolCommand): string | undefined {
     switch (command.kind) {
-      case 'allocate': {
-        const { idempotency } = command;
-        const answer = idempotency && remembered.get(idempotency.id);
-        if (answer) {
-          if (answer.fingerprint === idempotency.fingerprint) return answer.allocationId;
-          throw keyReused();
-        }
-        // the same id again: an answer was lost on the way, or the caller repeats itself
-        if (allocations.has(command.allocation.id)) return command.allocation.id;
-        inventory = take(opened(), command.allocation.capacity, now);
-        const allocation = { ...command.allocation, poolId: state.poolId, createdAt: now };
-        allocations.set(allocation.id, allocation);
-        facts.push({ kind: 'allocated', allocation });
-        if (idempotency) {
-          const made = { fingerprint: idempotency.fingerprint, allocationId: allocation.id };
-          remembered.set(idempotency.id, made);
-          facts.push({ kind: 'remembered', id: idempotency.id, answer: made });
-        }
-        return allocation.id;
-      }
-      case 'release': {
-        const allocation = allocations.get(command.allocationId);
-        if (!allocation) throw allocationNotFound(command.allocationId);
-        inventory = giveBack(opened(), allocation.capacity, now);
-        allocations.delete(allocation.id);
-        const { releasedBy, reason } = command;
-        facts.push({ kind: 'released', allocation, releasedAt: now, releasedBy, reason });
-        return allocation.id;
-      }
+      case 'allocate':
+        return allocate(command);
+      case 'release':
+        return release(command);
       case 'open': {
-        if (inventory?.state === 'closed') throw poolNotFound(state.poolId);
-        const { poolId } = state;
-        inventory ??= { poolId, total: command.total, allocated: 0, state: 'open', createdAt: now, updatedAt: now };
+        if (inventory?.state === 'closed') throw poolNotFound(poolId);
+        const { total, revision } = command;
+        inventory ??= newInventory(poolId, { total, revision, state: 'open' }, now);
         return undefined;
       }
       case 'resize': {
-        const before = opened();
-        if (command.total !== before.total) inventory = resize(before, command.total, now);
+        const { total, revision } = command;
+        change(
+          revision,
+          (before) => belowAllocated(before, total),
+          (before) => resize(before, total, now),
+        );
         return undefined;
       }
       case 'close': {
+        const { revision } = command;
         // a pool that was never opened is closed too, so that an opening still on its way comes too late
-        inventory ??= { poolId: state.poolId, total: 0, allocated: 0, state: 'open', createdAt: now, updatedAt: now };
-        if (inventory.state === 'open') inventory = close(inventory, now);
+        inventory ??= newInventory(poolId, { total: 0, revision, state: 'closed' }, now);
+        if (inventory.state === 'open') change(revision, inUse, (before) => close(before, now));
         return undefined;
       }
     }
@@ -123,11 +181,14 @@ export function decide(state: PoolState, commands: readonly PoolCommand[], now: 
       const allocationId = carryOut(command);
       return { ok: true, ...(allocationId === undefined ? {} : { allocationId }) };
     } catch (error) {
-      if (error instanceof AppError) return { ok: false, error };
-      throw error;
+      return { ok: false, error: error instanceof Error ? error : new Error(String(error)) };
     }
   });
   return { outcomes, facts, inventory };
+}
+
+function newInventory(poolId: string, rest: Pick<Inventory, 'total' | 'revision' | 'state'>, now: string): Inventory {
+  return { poolId, allocated: 0, refused: false, createdAt: now, updatedAt: now, ...rest };
 }
 
 function keyReused(): AppError {
@@ -136,4 +197,16 @@ function keyReused(): AppError {
     'request.idempotency_key_reused',
     'This Idempotency-Key was used for another request; use a new key for new content.',
   );
+}
+
+function alreadyGivenBack(allocationId: string): AppError {
+  return new AppError('conflict', 'allocation.given_back', 'What was taken under this id has been given back.', {
+    facts: { allocation_id: allocationId },
+  });
+}
+
+function superseded(poolId: string): AppError {
+  return new AppError('conflict', 'pool.change_superseded', 'A later change of this pool was decided already.', {
+    facts: { pool_id: poolId },
+  });
 }

@@ -7,7 +7,9 @@ import type { PoolWriter } from '../application/pool-writer';
 import { available, type Inventory } from '../domain/inventory';
 
 const poolParams = z.object({ pool_id: uuid });
-const totalBody = z.strictObject({ total: capacity });
+/** The catalogue's number of the change: each is decided once, and none after a later one. */
+const revision = z.int().min(1);
+const totalBody = z.strictObject({ total: capacity, revision });
 const CATALOGUE = { callers: ['resource-pool'] };
 const TASKS = { callers: ['task-runner'] };
 
@@ -32,7 +34,7 @@ export function internalRoutes(allocations: Allocations, writer: PoolWriter): Ro
       body: totalBody,
       responses: { 204: null },
       handle: async ({ params, body }) => {
-        await writer.execute(params.pool_id, { kind: 'open', total: body.total });
+        await writer.execute(params.pool_id, { kind: 'open', ...body });
         return { status: 204 };
       },
     }),
@@ -44,9 +46,9 @@ export function internalRoutes(allocations: Allocations, writer: PoolWriter): Ro
       params: poolParams,
       body: totalBody,
       responses: { 204: null },
-      errors: ['pool.not_found', 'pool.capacity_below_allocated'],
+      errors: ['pool.not_found', 'pool.capacity_below_allocated', 'pool.change_superseded'],
       handle: async ({ params, body }) => {
-        await writer.execute(params.pool_id, { kind: 'resize', total: body.total });
+        await writer.execute(params.pool_id, { kind: 'resize', ...body });
         return { status: 204 };
       },
     }),
@@ -56,10 +58,11 @@ export function internalRoutes(allocations: Allocations, writer: PoolWriter): Ro
       summary: 'Close an inventory for ever',
       access: CATALOGUE,
       params: poolParams,
+      query: z.strictObject({ revision: z.coerce.number().pipe(revision) }),
       responses: { 204: null },
-      errors: ['pool.in_use'],
-      handle: async ({ params }) => {
-        await writer.execute(params.pool_id, { kind: 'close' });
+      errors: ['pool.in_use', 'pool.change_superseded'],
+      handle: async ({ params, query }) => {
+        await writer.execute(params.pool_id, { kind: 'close', ...query });
         return { status: 204 };
       },
     }),
@@ -68,7 +71,8 @@ export function internalRoutes(allocations: Allocations, writer: PoolWriter): Ro
       path: '/internal/inventories/lookup',
       summary: 'The numbers of several pools',
       access: CATALOGUE,
-      body: z.strictObject({ pool_ids: z.array(uuid).max(1000) }),
+      // a page of the largest size, and the one more that tells of a next page
+      body: z.strictObject({ pool_ids: z.array(uuid).max(1001) }),
       responses: { 200: z.array(inventoryView) },
       handle: async ({ body }) => ({ status: 200, body: (await allocations.inventories(body.pool_ids)).map(present) }),
     }),
@@ -86,16 +90,16 @@ export function internalRoutes(allocations: Allocations, writer: PoolWriter): Ro
         created_by: uuid,
       }),
       responses: { 201: z.object({ id: uuid }) },
-      errors: ['pool.not_found', 'allocation.insufficient_capacity'],
-      handle: async ({ body }) => {
-        const id = await allocations.allocate({
-          allocationId: body.id,
-          poolId: body.resource_pool_id,
-          serviceId: body.service_id,
-          capacity: body.capacity,
-          taskId: body.task_id,
-          createdBy: body.created_by,
-        });
+      errors: [
+        'pool.not_found',
+        'allocation.insufficient_capacity',
+        'allocation.given_back',
+        'request.idempotency_key_reused',
+      ],
+      handle: async ({
+        body: { id, resource_pool_id: poolId, service_id: serviceId, capacity, task_id: taskId, created_by: createdBy },
+      }) => {
+        await allocations.allocateForTask({ allocationId: id, poolId, serviceId, capacity, taskId, createdBy });
         return { status: 201, body: { id } };
       },
     }),
@@ -107,7 +111,7 @@ export function internalRoutes(allocations: Allocations, writer: PoolWriter): Ro
       params: z.object({ allocation_id: uuid }),
       responses: { 204: null },
       handle: async ({ params }) => {
-        await allocations.releaseById(params.allocation_id, 'system');
+        await allocations.releaseForTask(params.allocation_id);
         return { status: 204 };
       },
     }),

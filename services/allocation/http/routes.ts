@@ -41,9 +41,16 @@ export function publicRoutes(allocations: Allocations): Route[] {
       access: { permission: 'resource_allocation:create' },
       params: poolParams,
       body: z.strictObject({ service_id: uuid, capacity }),
-      headers: { 'Idempotency-Key': 'The same key with the same body is one allocation, however often it is sent (24 hours).' },
+      headers: {
+        'Idempotency-Key': 'The same key with the same body is one allocation, however often it is sent (24 hours).',
+      },
       responses: { 201: z.object({ id: uuid }) },
-      errors: ['pool.not_found', 'allocation.insufficient_capacity', 'allocation.busy', 'request.idempotency_key_reused'],
+      errors: [
+        'pool.not_found',
+        'allocation.insufficient_capacity',
+        'allocation.busy',
+        'request.idempotency_key_reused',
+      ],
       handle: async ({ params, body, caller, header, signal }) => {
         const scope = [caller.sub, 'POST allocations', params.pool_id];
         const id = await allocations.allocate({
@@ -94,7 +101,7 @@ export function publicRoutes(allocations: Allocations): Route[] {
       access: { permission: 'resource_allocation:delete' },
       params: allocationParams,
       responses: { 204: null },
-      errors: ['pool.not_found', 'allocation.not_found', 'allocation.busy'],
+      errors: ['pool.not_found', 'allocation.not_found', 'allocation.held_by_task', 'allocation.busy'],
       handle: async ({ params, caller }) => {
         await allocations.release(params.pool_id, params.allocation_id, caller.sub);
         return { status: 204 };

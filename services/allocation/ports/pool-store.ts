@@ -1,5 +1,5 @@
 import type { Allocation, Inventory } from '../domain/inventory';
-import type { Decision, PoolState } from '../domain/pool-commands';
+import type { Decision, PoolState, Remembered } from '../domain/pool-commands';
 import type { Keyset } from '../../../shared/http/paging';
 
 /** A pool's rows with the versions they had when they were read. */
@@ -21,10 +21,14 @@ export interface PoolStore {
   read(poolId: string, allocationIds: readonly string[], rememberedIds: readonly string[]): Promise<PoolSnapshot>;
   /**
    * Writes a decision with its events, all or nothing.
-   * @throws ConflictError when a row changed since `snapshot`: nothing is written. After `unavailable` it may be written.
+   * @throws ConflictError when a row changed since `snapshot`: nothing is written. After `unavailable` it may be written,
+   *   now or in a moment; a commit of the same snapshot that was written then conflicts.
    */
   commit(snapshot: PoolSnapshot, decision: Decision): Promise<void>;
   allocation(id: string): Promise<Allocation | undefined>;
+  remembered(id: string): Promise<Remembered | undefined>;
+  /** For 24 hours. @throws ConflictError when something is remembered under this id already */
+  remember(id: string, answer: Remembered): Promise<void>;
   /** Inventories by pool id, open and closed; unknown ids are absent. */
   inventories(poolIds: readonly string[]): Promise<Inventory[]>;
   /** Oldest first, behind `after`. May lag behind a commit of the last instant; never shows a released one for long. */

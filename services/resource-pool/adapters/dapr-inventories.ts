@@ -1,27 +1,44 @@
 import { z } from 'zod';
 import { inventoryView, type InventoryView } from '../../../shared/contracts/inventory';
 import type { Sidecar } from '../../../shared/dapr/sidecar';
+import { ConflictError } from '../../../shared/dapr/sidecar-error';
+import { hasCode } from '../../../shared/errors';
 import type { Inventories } from '../ports/inventories';
 
 /** `allocation`, by Dapr invocation of its internal routes. */
 export class DaprInventories implements Inventories {
   constructor(private readonly sidecar: Sidecar) {}
 
-  async open(poolId: string, total: number): Promise<void> {
-    await this.sidecar.invoke('allocation', 'PUT', `internal/inventories/${poolId}`, { total });
+  open(poolId: string, total: number, revision: number): Promise<void> {
+    return this.change('PUT', `internal/inventories/${poolId}`, { total, revision });
   }
 
-  async resize(poolId: string, total: number): Promise<void> {
-    await this.sidecar.invoke('allocation', 'PUT', `internal/inventories/${poolId}/total`, { total });
+  resize(poolId: string, total: number, revision: number): Promise<void> {
+    return this.change('PUT', `internal/inventories/${poolId}/total`, { total, revision });
   }
 
-  async close(poolId: string): Promise<void> {
-    await this.sidecar.invoke('allocation', 'DELETE', `internal/inventories/${poolId}`);
+  close(poolId: string, revision: number): Promise<void> {
+    return this.change('DELETE', `internal/inventories/${poolId}?revision=${revision}`);
   }
 
   async lookup(poolIds: readonly string[]): Promise<Map<string, InventoryView>> {
     if (poolIds.length === 0) return new Map();
-    const answer = await this.sidecar.invoke('allocation', 'POST', 'internal/inventories/lookup', { pool_ids: poolIds });
-    return new Map(z.array(inventoryView).parse(answer).map((view) => [view.pool_id, view]));
+    const answer = await this.sidecar.invoke('allocation', 'POST', 'internal/inventories/lookup', {
+      pool_ids: poolIds,
+    });
+    return new Map(
+      z
+        .array(inventoryView)
+        .parse(answer)
+        .map((view) => [view.pool_id, view]),
+    );
+  }
+
+  private async change(method: 'PUT' | 'DELETE', path: string, body?: object): Promise<void> {
+    try {
+      await this.sidecar.invoke('allocation', method, path, body);
+    } catch (error) {
+      throw hasCode(error, 'pool.change_superseded') ? new ConflictError(error.message) : error;
+    }
   }
 }

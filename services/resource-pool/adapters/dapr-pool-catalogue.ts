@@ -1,5 +1,5 @@
+import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
-import { ConflictError } from '../../../shared/dapr/sidecar-error';
 import type { Sidecar } from '../../../shared/dapr/sidecar';
 import { IDEMPOTENCY_TTL_SECONDS } from '../../../shared/http/conditions';
 import type { Pool } from '../domain/pool';
@@ -58,18 +58,16 @@ export class DaprPoolCatalogue implements PoolCatalogue {
 
   async replace(stored: StoredPool, next: Pool): Promise<StoredPool> {
     await this.sidecar.transact([{ upsert: poolKey(next.id), value: toPoolRow(next), etag: stored.etag }]);
-    // the store makes the new ETag; whoever changed the row in between is met as a conflict by the next write
+    // the store makes the new ETag. Whoever was quicker than this read owns it: then the old one, which fits no more
     const written = await this.get(next.id);
-    if (!written) throw new ConflictError('removed meanwhile');
-    return written;
+    return isDeepStrictEqual(written?.pool, next) && written ? written : { pool: next, etag: stored.etag };
   }
 
-  remove(stored: StoredPool): Promise<void> {
-    return this.sidecar.transact([{ remove: poolKey(stored.pool.id), etag: stored.etag }]);
-  }
-
-  forget(key: string): Promise<void> {
-    return this.sidecar.transact([{ remove: rememberedKey(key) }]);
+  remove(stored: StoredPool, forget?: string | null): Promise<void> {
+    return this.sidecar.transact([
+      { remove: poolKey(stored.pool.id), etag: stored.etag },
+      ...(forget == null ? [] : [{ remove: rememberedKey(forget) }]),
+    ]);
   }
 
   async list({ name, resourceType, location, after, limit }: PoolFilter): Promise<Pool[]> {
@@ -84,7 +82,7 @@ export class DaprPoolCatalogue implements PoolCatalogue {
   }
 
   async unsettled(before: string): Promise<string[]> {
-    const sql = `SELECT to_json(id)::text FROM resource_pools WHERE pending IS NOT NULL AND pending_since < $1 LIMIT 100`;
-    return (await this.sidecar.query(sql, [before])) as string[];
+    const sql = `SELECT to_json(id)::text FROM resource_pools WHERE pending IS NOT NULL AND pending_since < $1 ORDER BY pending_since LIMIT 100`;
+    return z.array(z.uuid()).parse(await this.sidecar.query(sql, [before]));
   }
 }

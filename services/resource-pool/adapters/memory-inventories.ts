@@ -1,44 +1,76 @@
 import type { InventoryView } from '../../../shared/contracts/inventory';
+import { ConflictError } from '../../../shared/dapr/sidecar-error';
 import { AppError } from '../../../shared/errors';
 import type { Inventories } from '../ports/inventories';
 
-/** Inventories in memory; `away` makes the next calls fail before or after they take effect. */
+interface Kept {
+  total: number;
+  allocated: number;
+  open: boolean;
+  revision: number;
+  refused: boolean;
+}
+
+/** Inventories in memory, with the same promises; `away` makes the next calls fail before or after they take effect. */
 export class MemoryInventories implements Inventories {
-  readonly views = new Map<string, InventoryView>();
-  readonly closed = new Set<string>();
+  readonly kept = new Map<string, Kept>();
   readonly away: { error: AppError; takesEffect: boolean }[] = [];
 
-  open(poolId: string, total: number): Promise<void> {
+  open(poolId: string, total: number, revision: number): Promise<void> {
     return this.call(() => {
-      if (this.closed.has(poolId)) throw new AppError('not_found', 'pool.not_found', 'closed');
-      if (!this.views.has(poolId)) this.set(poolId, total, 0);
+      const before = this.kept.get(poolId);
+      if (before && !before.open) throw new AppError('not_found', 'pool.not_found', 'closed');
+      if (!before) this.kept.set(poolId, { total, allocated: 0, open: true, revision, refused: false });
     });
   }
 
-  resize(poolId: string, total: number): Promise<void> {
-    return this.call(() => {
-      const allocated = this.views.get(poolId)?.allocated ?? 0;
-      if (total < allocated) throw new AppError('conflict', 'pool.capacity_below_allocated', 'in use', { facts: { allocated } });
-      this.set(poolId, total, allocated);
-    });
+  resize(poolId: string, total: number, revision: number): Promise<void> {
+    return this.call(() =>
+      this.change(poolId, revision, 'pool.capacity_below_allocated', (kept) => {
+        if (total < kept.allocated) return false;
+        kept.total = total;
+        return true;
+      }),
+    );
   }
 
-  close(poolId: string): Promise<void> {
+  close(poolId: string, revision: number): Promise<void> {
     return this.call(() => {
-      const allocated = this.views.get(poolId)?.allocated ?? 0;
-      if (allocated > 0) throw new AppError('conflict', 'pool.in_use', 'in use', { facts: { allocated } });
-      this.views.delete(poolId);
-      this.closed.add(poolId);
+      const before = this.kept.get(poolId);
+      if (!before) this.kept.set(poolId, { total: 0, allocated: 0, open: false, revision, refused: false });
+      if (!before?.open) return;
+      this.change(poolId, revision, 'pool.in_use', (kept) => {
+        if (kept.allocated > 0) return false;
+        kept.open = false;
+        return true;
+      });
     });
   }
 
   async lookup(poolIds: readonly string[]): Promise<Map<string, InventoryView>> {
     await this.call(() => undefined);
-    return new Map([...this.views].filter(([id]) => poolIds.includes(id)));
+    const views = new Map<string, InventoryView>();
+    for (const [id, { open, total, allocated }] of this.kept) {
+      if (open && poolIds.includes(id)) views.set(id, { pool_id: id, total, allocated, available: total - allocated });
+    }
+    return views;
   }
 
-  set(poolId: string, total: number, allocated: number): void {
-    this.views.set(poolId, { pool_id: poolId, total, allocated, available: total - allocated });
+  /** As if services had allocated that much. */
+  allocate(poolId: string, allocated: number): void {
+    const kept = this.kept.get(poolId);
+    if (kept) kept.allocated = allocated;
+  }
+
+  private change(poolId: string, revision: number, refusal: string, work: (kept: Kept) => boolean): void {
+    const kept = this.kept.get(poolId);
+    if (!kept?.open) throw new AppError('not_found', 'pool.not_found', 'not open');
+    if (revision < kept.revision) throw new ConflictError('a later change was decided already');
+    if (revision > kept.revision) {
+      kept.refused = !work(kept);
+      kept.revision = revision;
+    }
+    if (kept.refused) throw new AppError('conflict', refusal, 'in use', { facts: { allocated: kept.allocated } });
   }
 
   private async call(work: () => void): Promise<void> {

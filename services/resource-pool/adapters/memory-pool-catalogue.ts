@@ -18,7 +18,8 @@ export class MemoryPoolCatalogue implements PoolCatalogue {
 
   async insert(pool: Pool, remember?: Remembered): Promise<void> {
     await Promise.resolve();
-    if (this.pools.has(pool.id) || (remember && this.answers.has(remember.key))) throw new ConflictError('no item was updated');
+    if (this.pools.has(pool.id) || (remember && this.answers.has(remember.key)))
+      throw new ConflictError('no item was updated');
     this.put(pool);
     if (remember) this.answers.set(remember.key, remember);
   }
@@ -28,14 +29,10 @@ export class MemoryPoolCatalogue implements PoolCatalogue {
     return this.put(next);
   }
 
-  async remove(stored: StoredPool): Promise<void> {
+  async remove(stored: StoredPool, forget?: string | null): Promise<void> {
     await this.unchanged(stored);
     this.pools.delete(stored.pool.id);
-  }
-
-  forget(key: string): Promise<void> {
-    this.answers.delete(key);
-    return Promise.resolve();
+    if (forget != null) this.answers.delete(forget);
   }
 
   list({ name, resourceType, location, after, limit }: PoolFilter): Promise<Pool[]> {
@@ -52,7 +49,9 @@ export class MemoryPoolCatalogue implements PoolCatalogue {
   }
 
   unsettled(before: string): Promise<string[]> {
-    const left = [...this.pools.values()].filter(({ pool }) => pool.pendingSince !== null && pool.pendingSince < before);
+    const left = [...this.pools.values()].filter(
+      ({ pool }) => pool.pendingSince !== null && pool.pendingSince < before,
+    );
     return Promise.resolve(left.map(({ pool }) => pool.id));
   }
 

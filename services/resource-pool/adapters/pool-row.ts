@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { timestamp, uuid } from '../../../shared/contracts/fields';
-import type { Pool } from '../domain/pool';
+import type { Pending, Pool, PoolDescription } from '../domain/pool';
 
 const undoRow = z.object({
   name: z.string(),
@@ -16,28 +16,45 @@ export const poolRow = z
     id: uuid,
     ...undoRow.shape,
     version: z.int(),
+    revision: z.int().default(1),
     created_at: timestamp,
     pending: z.enum(['open', 'abandon', 'resize', 'close']).nullable(),
     pending_since: timestamp.nullable(),
     undo: undoRow.nullable(),
+    request_key: z.string().nullable().default(null),
   })
   .transform((row): Pool => ({
     id: row.id,
     ...describe(row),
     version: row.version,
+    revision: row.revision,
     createdAt: row.created_at,
-    pending:
-      row.pending === 'resize' && row.undo
-        ? { kind: 'resize', undo: describe(row.undo) }
-        : row.pending && row.pending !== 'resize'
-          ? { kind: row.pending }
-          : null,
+    pending: pendingOf(row),
     pendingSince: row.pending_since,
   }));
 
+function pendingOf(row: {
+  pending: Pending['kind'] | null;
+  undo: UndoRow | null;
+  request_key: string | null;
+}): Pending | null {
+  switch (row.pending) {
+    case null:
+      return null;
+    case 'close':
+      return { kind: 'close' };
+    case 'open':
+    case 'abandon':
+      return { kind: row.pending, requestKey: row.request_key };
+    case 'resize':
+      if (!row.undo) throw new Error('a resize is pending, and what was before it is not written down');
+      return { kind: 'resize', undo: describe(row.undo) };
+  }
+}
+
 type UndoRow = z.infer<typeof undoRow>;
 
-function describe(row: UndoRow) {
+function describe(row: UndoRow): PoolDescription & { updatedAt: string } {
   return {
     name: row.name,
     resourceType: row.resource_type,
@@ -47,7 +64,7 @@ function describe(row: UndoRow) {
   };
 }
 
-function toUndoRow(pool: ReturnType<typeof describe>): UndoRow {
+function toUndoRow(pool: PoolDescription & { updatedAt: string }): UndoRow {
   return {
     name: pool.name,
     resource_type: pool.resourceType,
@@ -58,13 +75,16 @@ function toUndoRow(pool: ReturnType<typeof describe>): UndoRow {
 }
 
 export function toPoolRow(pool: Pool): z.input<typeof poolRow> {
+  const { pending } = pool;
   return {
     id: pool.id,
     ...toUndoRow(pool),
     version: pool.version,
+    revision: pool.revision,
     created_at: pool.createdAt,
-    pending: pool.pending?.kind ?? null,
+    pending: pending?.kind ?? null,
     pending_since: pool.pendingSince,
-    undo: pool.pending?.kind === 'resize' ? toUndoRow(pool.pending.undo) : null,
+    undo: pending?.kind === 'resize' ? toUndoRow(pending.undo) : null,
+    request_key: pending?.kind === 'open' || pending?.kind === 'abandon' ? pending.requestKey : null,
   };
 }

@@ -1,42 +1,68 @@
 import { ConflictError } from '../../../shared/dapr/sidecar-error';
-import { AppError } from '../../../shared/errors';
+import { unavailable } from '../../../shared/errors';
 import { checkFingerprint, type IdempotencyKey } from '../../../shared/http/conditions';
-import { newPool, withPending, type PoolDescription } from '../domain/pool';
+import { abandoned, isVisible, newPool, type PoolDescription } from '../domain/pool';
+import type { StoredPool } from '../ports/pool-catalogue';
 import { settlePool, type Rooms } from './settle-pool';
+
+const ATTEMPTS = 5;
 
 /**
  * @returns the new pool's id, with its inventory open
- * @throws AppError `unavailable` when `allocation` is away: then there is no pool, now or later
+ * @throws AppError `unavailable` when `allocation` is away: then there is no pool, and none will appear
  */
 export async function createPool(rooms: Rooms, description: PoolDescription, key?: IdempotencyKey): Promise<string> {
+  for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
+    try {
+      const id = (key && (await repeated(rooms, key))) ?? (await create(rooms, description, key));
+      if (id !== undefined) return id;
+    } catch (error) {
+      // the same key in parallel: whoever was first has made the pool
+      if (!(error instanceof ConflictError)) throw error;
+    }
+  }
+  throw unavailable('pool.contended', 'This request is being carried out already; try again.');
+}
+
+/** The pool that the same request made before; undefined when none did, or when it was given up. */
+async function repeated(rooms: Rooms, key: IdempotencyKey): Promise<string | undefined> {
+  const before = await rooms.catalogue.remembered(key.id);
+  if (!before) return undefined;
+  checkFingerprint(key, before.fingerprint);
+  const stored = await rooms.catalogue.get(before.poolId);
+  // made, and deleted since: the answer is still the same
+  if (!stored || isVisible(stored.pool)) return before.poolId;
+  const after = await settlePool(rooms, stored);
+  return after && isVisible(after.pool) ? before.poolId : undefined;
+}
+
+async function create(rooms: Rooms, description: PoolDescription, key?: IdempotencyKey): Promise<string | undefined> {
   const { catalogue, newId, now } = rooms;
-  const before = key && (await catalogue.remembered(key.id));
-  if (before) {
-    checkFingerprint(key, before.fingerprint);
-    return before.poolId;
-  }
-  const pool = newPool(newId(), description, now());
+  const pool = newPool(newId(), description, now(), key?.id ?? null);
+  await catalogue.insert(pool, key && { key: key.id, fingerprint: key.fingerprint, poolId: pool.id });
+  let stored = await catalogue.get(pool.id);
   try {
-    await catalogue.insert(pool, key && { key: key.id, fingerprint: key.fingerprint, poolId: pool.id });
+    stored = stored && (await settlePool(rooms, stored));
   } catch (error) {
-    // the same key in parallel: the other one's answer is ours
-    if (key && error instanceof ConflictError) return createPool(rooms, description, key);
-    throw error;
+    stored = await abandon(rooms, pool.id);
+    if (!stored || !isVisible(stored.pool)) throw error;
   }
-  const stored = await catalogue.get(pool.id);
-  try {
-    if (stored) await settlePool(rooms, stored);
-  } catch (error) {
-    if (error instanceof AppError) await abandon(rooms, pool.id, key);
-    else if (!(error instanceof ConflictError)) throw error; // a conflict: the sweeper has opened it meanwhile
-    if (error instanceof AppError) throw error;
-  }
-  return pool.id;
+  // invisible or gone: the sweeper took this request for dead, and gave it up
+  return stored && isVisible(stored.pool) ? pool.id : undefined;
 }
 
 /** Whether the inventory was opened is unknown; the pending row closes it when `allocation` is back. */
-async function abandon({ catalogue, now }: Rooms, id: string, key: IdempotencyKey | undefined): Promise<void> {
-  const stored = await catalogue.get(id);
-  if (stored?.pool.pending?.kind === 'open') await catalogue.replace(stored, withPending(stored.pool, { kind: 'abandon' }, now()));
-  if (key) await catalogue.forget(key.id);
+async function abandon({ catalogue, now }: Rooms, id: string): Promise<StoredPool | undefined> {
+  for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
+    const stored = await catalogue.get(id);
+    const next = stored && abandoned(stored.pool, now());
+    // somebody else has opened it after all, or given it up
+    if (!stored || next === undefined || next === stored.pool) return stored;
+    try {
+      return await catalogue.replace(stored, next);
+    } catch (error) {
+      if (!(error instanceof ConflictError)) throw error;
+    }
+  }
+  return undefined;
 }

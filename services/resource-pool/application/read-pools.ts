@@ -20,7 +20,10 @@ export async function getPool(rooms: Rooms, id: string): Promise<PoolWithNumbers
 }
 
 /** Oldest first. A pool that is being deleted at this moment may be missing. */
-export async function listPools(rooms: Rooms, filter: PoolFilter): Promise<{ pools: Pool[]; numbers: Map<string, InventoryView> }> {
+export async function listPools(
+  rooms: Rooms,
+  filter: PoolFilter,
+): Promise<{ pools: Pool[]; numbers: Map<string, InventoryView> }> {
   const pools = await rooms.catalogue.list(filter);
   return { pools, numbers: await rooms.inventories.lookup(pools.map(({ id }) => id)) };
 }

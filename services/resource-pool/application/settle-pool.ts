@@ -1,5 +1,6 @@
+import { ConflictError } from '../../../shared/dapr/sidecar-error';
 import { AppError } from '../../../shared/errors';
-import { settled, undone } from '../domain/pool';
+import { type Pool, settled, undone } from '../domain/pool';
 import type { Inventories } from '../ports/inventories';
 import type { PoolCatalogue, StoredPool } from '../ports/pool-catalogue';
 
@@ -10,45 +11,81 @@ export interface Rooms {
   newId: () => string;
 }
 
+const ATTEMPTS = 10;
+
 /**
  * Brings catalogue and inventory together: carries a pending change to its end, whoever began it. The row is written
  * before the inventory is asked and after it has answered, and every step may be repeated, so a crash on any line leaves
  * a row that says what to do next. Hence there is never an inventory without a pool; and since an inventory is closed,
  * for ever and only while nothing is allocated, before its row goes, never an allocation without a pool.
  *
- * @returns the settled pool, or undefined when it is gone
+ * Several may settle the same change at once (its request, a later request, the sweeper): the inventory decides each
+ * revision once, so all of them get the same answer, and who writes it down does not matter.
+ *
+ * @returns the pool afterwards, or undefined when it is gone
  * @throws AppError `pool.in_use`, `pool.capacity_below_allocated`: the change was refused and undone;
- *   `unavailable`: it stays pending
+ *   `unavailable`: it stays pending; ConflictError: a later change was decided before this one was asked for
  */
-export async function settlePool({ catalogue, inventories }: Rooms, stored: StoredPool): Promise<StoredPool | undefined> {
+export async function settlePool(rooms: Rooms, stored: StoredPool): Promise<StoredPool | undefined> {
+  const { catalogue, inventories } = rooms;
   const { pool } = stored;
-  switch (pool.pending?.kind) {
+  const { pending, revision } = pool;
+  switch (pending?.kind) {
     case undefined:
       return stored;
     case 'open':
-      await inventories.open(pool.id, pool.totalCapacity);
-      return catalogue.replace(stored, settled(pool));
-    case 'resize':
-      try {
-        await inventories.resize(pool.id, pool.totalCapacity);
-      } catch (error) {
-        if (isRefusal(error)) await catalogue.replace(stored, undone(pool));
-        throw error;
-      }
-      return catalogue.replace(stored, settled(pool));
+      await inventories.open(pool.id, pool.totalCapacity, revision);
+      return writeDown(catalogue, stored, (current) => catalogue.replace(current, settled(pool)));
+    case 'resize': {
+      const refusal = await refusalOf(inventories.resize(pool.id, pool.totalCapacity, revision));
+      const next = refusal ? undone(pool) : settled(pool);
+      const after = await writeDown(catalogue, stored, (current) => catalogue.replace(current, next));
+      if (refusal) throw refusal;
+      return after;
+    }
     case 'abandon':
-    case 'close':
-      try {
-        await inventories.close(pool.id);
-      } catch (error) {
-        if (isRefusal(error)) await catalogue.replace(stored, settled(pool));
-        throw error;
+    case 'close': {
+      const refusal = await refusalOf(inventories.close(pool.id, revision));
+      if (refusal) {
+        await writeDown(catalogue, stored, (current) => catalogue.replace(current, settled(pool)));
+        throw refusal;
       }
-      await catalogue.remove(stored);
-      return undefined;
+      const forget = pending.kind === 'abandon' ? pending.requestKey : null;
+      return writeDown(catalogue, stored, async (current) => void (await catalogue.remove(current, forget)));
+    }
   }
 }
 
-function isRefusal(error: unknown): boolean {
-  return error instanceof AppError && error.kind === 'conflict';
+async function refusalOf(change: Promise<void>): Promise<AppError | undefined> {
+  try {
+    await change;
+    return undefined;
+  } catch (error) {
+    if (error instanceof AppError && error.kind === 'conflict') return error;
+    throw error;
+  }
+}
+
+/** Writes the inventory's answer, unless somebody else has written it meanwhile. */
+async function writeDown(
+  catalogue: PoolCatalogue,
+  stored: StoredPool,
+  write: (current: StoredPool) => Promise<StoredPool | undefined>,
+): Promise<StoredPool | undefined> {
+  let current = stored;
+  for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
+    try {
+      return await write(current);
+    } catch (error) {
+      if (!(error instanceof ConflictError)) throw error;
+    }
+    const found = await catalogue.get(stored.pool.id);
+    if (!found || !isSameChange(found.pool, stored.pool)) return found;
+    current = found;
+  }
+  throw new ConflictError('the answer to a change could not be written down');
+}
+
+function isSameChange(a: Pool, b: Pool): boolean {
+  return a.revision === b.revision && a.pending?.kind === b.pending?.kind;
 }

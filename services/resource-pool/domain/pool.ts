@@ -11,16 +11,22 @@ export interface PoolDescription {
 /**
  * A change that `allocation` must follow is written down here before it is asked of it, and carried on after a crash
  * (application/settle-pool.ts):
- * - `open`: made, its inventory not yet there; nobody can see the pool. - `abandon`: the same, given up; it will vanish.
+ * - `open`: made, its inventory not yet there; nobody can see the pool. - `abandon`: the same, given up; it will vanish,
+ *   and with it what the creation's Idempotency-Key stands for.
  * - `resize`: changed, the inventory's total follows; `undo` holds what was before, should it be refused.
  * - `close`: to be deleted, unless the inventory is in use.
  */
-export type Pending = { kind: 'open' | 'abandon' | 'close' } | { kind: 'resize'; undo: PoolDescription & { updatedAt: string } };
+export type Pending =
+  | { kind: 'open' | 'abandon'; requestKey: string | null }
+  | { kind: 'close' }
+  | { kind: 'resize'; undo: PoolDescription & { updatedAt: string } };
 
 export interface Pool extends PoolDescription {
   id: string;
   /** Grows with every change that a reader can see; the ETag. */
   version: number;
+  /** Numbers the changes that `allocation` must follow: it decides each once, and none after a later one. */
+  revision: number;
   createdAt: string;
   updatedAt: string;
   pending: Pending | null;
@@ -28,8 +34,10 @@ export interface Pool extends PoolDescription {
   pendingSince: string | null;
 }
 
-export function newPool(id: string, description: PoolDescription, now: string): Pool {
-  return { id, ...description, version: 1, createdAt: now, updatedAt: now, pending: { kind: 'open' }, pendingSince: now };
+/** @param requestKey what the creation's Idempotency-Key is remembered under */
+export function newPool(id: string, description: PoolDescription, now: string, requestKey: string | null): Pool {
+  const pending: Pending = { kind: 'open', requestKey };
+  return { id, ...description, version: 1, revision: 1, createdAt: now, updatedAt: now, pending, pendingSince: now };
 }
 
 /** A pool that was not opened yet, or never will be, does not exist for readers. */
@@ -38,7 +46,13 @@ export function isVisible(pool: Pool): boolean {
 }
 
 export function withPending(pool: Pool, pending: Pending, now: string): Pool {
-  return { ...pool, pending, pendingSince: now };
+  return { ...pool, revision: pool.revision + 1, pending, pendingSince: now };
+}
+
+/** Gives up a creation that did not come to its end; any other pool stays as it is. */
+export function abandoned(pool: Pool, now: string): Pool {
+  if (pool.pending?.kind !== 'open') return pool;
+  return withPending(pool, { kind: 'abandon', requestKey: pool.pending.requestKey }, now);
 }
 
 export function settled(pool: Pool): Pool {
@@ -50,7 +64,11 @@ export function redescribe(pool: Pool, description: PoolDescription, now: string
   const changed = { ...pool, ...description, version: pool.version + 1, updatedAt: now };
   if (description.totalCapacity === pool.totalCapacity) return changed;
   const { name, resourceType, totalCapacity, location, updatedAt } = pool;
-  return withPending(changed, { kind: 'resize', undo: { name, resourceType, totalCapacity, location, updatedAt } }, now);
+  return withPending(
+    changed,
+    { kind: 'resize', undo: { name, resourceType, totalCapacity, location, updatedAt } },
+    now,
+  );
 }
 
 /** Back to what it was before a resize that was refused; the version grows, since readers may have seen the other. */

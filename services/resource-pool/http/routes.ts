@@ -15,7 +15,9 @@ const poolParams = z.object({ pool_id: uuid });
 
 const poolFields = {
   name: displayName.meta({ example: 'gpu-a100' }),
-  resource_type: displayName.max(100).meta({ example: 'GPU', description: 'An open set; GPU, CPU and Memory are the usual ones.' }),
+  resource_type: displayName
+    .max(100)
+    .meta({ example: 'GPU', description: 'An open set; GPU, CPU and Memory are the usual ones.' }),
   total_capacity: capacity,
   location: displayName.max(100).meta({ example: 'eu-west-1' }),
 };
@@ -31,7 +33,12 @@ const poolBody = z
   .meta({ id: 'ResourcePool' });
 
 function describe(body: z.output<typeof poolInput>): PoolDescription {
-  return { name: body.name, resourceType: body.resource_type, totalCapacity: body.total_capacity, location: body.location };
+  return {
+    name: body.name,
+    resourceType: body.resource_type,
+    totalCapacity: body.total_capacity,
+    location: body.location,
+  };
 }
 
 function present(pool: Pool, inventory: InventoryView): z.input<typeof poolBody> {
@@ -62,7 +69,9 @@ export function publicRoutes(rooms: Rooms): Route[] {
       summary: 'Create a resource pool',
       access: { permission: 'resource_pool:create' },
       body: poolInput,
-      headers: { 'Idempotency-Key': 'The same key with the same body is one pool, however often it is sent (24 hours).' },
+      headers: {
+        'Idempotency-Key': 'The same key with the same body is one pool, however often it is sent (24 hours).',
+      },
       responses: { 201: z.object({ id: uuid }) },
       errors: ['request.idempotency_key_reused'],
       handle: async ({ body, caller, header }) => {
@@ -87,10 +96,16 @@ export function publicRoutes(rooms: Rooms): Route[] {
         const { limit, cursor, name, resource_type: resourceType, location } = input.query;
         const filter = { name, resourceType, location, after: decodeCursor(cursor), limit: limit + 1 };
         const { pools, numbers } = await listPools(rooms, filter);
-        const output = pageOutput(input, limit, pools, ({ createdAt: at, id }) => ({ at, id }), (pool) => {
-          const inventory = numbers.get(pool.id);
-          return inventory && present(pool, inventory);
-        });
+        const output = pageOutput(
+          input,
+          limit,
+          pools,
+          ({ createdAt: at, id }) => ({ at, id }),
+          (pool) => {
+            const inventory = numbers.get(pool.id);
+            return inventory && present(pool, inventory);
+          },
+        );
         // a pool whose inventory was closed a moment ago is as good as gone
         return { ...output, body: (output.body as unknown[]).filter((pool) => pool !== undefined) };
       },

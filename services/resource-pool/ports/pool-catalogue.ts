@@ -28,12 +28,12 @@ export interface PoolCatalogue {
   remembered(key: string): Promise<Remembered | undefined>;
   /** Both or none; fails when the key is remembered already. */
   insert(pool: Pool, remember?: Remembered): Promise<void>;
+  /** @returns the pool as it was written; should somebody have changed it since, the next write with it fails */
   replace(stored: StoredPool, next: Pool): Promise<StoredPool>;
-  /** `forget` drops what an Idempotency-Key stood for, so that the request may be made anew. */
-  remove(stored: StoredPool): Promise<void>;
-  forget(key: string): Promise<void>;
+  /** @param forget the key whose answer goes with the pool, so that the request may be made anew */
+  remove(stored: StoredPool, forget?: string | null): Promise<void>;
   /** Visible pools, oldest first, behind `after`. */
   list(filter: PoolFilter): Promise<Pool[]>;
-  /** Ids of pools whose pending change began before `before`. */
+  /** Ids of pools whose pending change began before `before`, the longest pending first; a hundred at most. */
   unsettled(before: string): Promise<string[]>;
 }

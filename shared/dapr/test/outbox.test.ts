@@ -1,0 +1,204 @@
+import { randomUUID } from 'node:crypto';
+import type { CloudEvent } from '../../contracts/events';
+import { unavailable } from '../../errors';
+import { createMetrics } from '../../http/metrics';
+import { withContext } from '../../logging/context';
+import { recordingLogger } from '../../testing/recording-logger';
+import { newEvent, outboxRow, outboxSchema, startRelay, type Relay } from '../outbox';
+import type { Sidecar } from '../sidecar';
+
+const now = '2026-11-23T09:30:00.000Z';
+const base = {
+  allocation_id: randomUUID(),
+  resource_pool_id: randomUUID(),
+  service_id: randomUUID(),
+  capacity: 1,
+  created_at: now,
+  created_by: randomUUID(),
+  task_id: null,
+};
+
+const created = (): CloudEvent => newEvent('allocation.created', { id: randomUUID(), source: 'allocation', time: now, data: base });
+const released = (): CloudEvent =>
+  newEvent('allocation.released', {
+    id: randomUUID(),
+    source: 'allocation',
+    time: now,
+    data: { ...base, released_at: now, duration: 'PT0S', end_reason: 'released', released_by: 'system' },
+  });
+
+/** A database and a broker that fail when they are told to. */
+class World {
+  readonly rows = new Map<string, CloudEvent>();
+  readonly broker: CloudEvent[] = [];
+  brokerDown = new Set<string>();
+  refuse = new Set<string>();
+  databaseDown = false;
+  failRemovals = 0;
+  queries = 0;
+
+  write(...events: CloudEvent[]): void {
+    for (const event of events) {
+      const row = outboxRow(event);
+      if (!('upsert' in row)) throw new Error('an outbox row is an upsert');
+      this.rows.set(row.upsert, row.value as CloudEvent);
+    }
+  }
+
+  readonly sidecar = {
+    query: async () => {
+      this.queries += 1;
+      if (this.databaseDown) throw unavailable('database.unavailable', 'away');
+      return [...this.rows.values()].slice(0, 500);
+    },
+    publish: async (topic: string, events: readonly CloudEvent[]) => {
+      if (this.brokerDown.has(topic)) throw unavailable('event_broker.unavailable', 'away');
+      const taken = events.filter(({ id }) => !this.refuse.has(id));
+      this.broker.push(...taken);
+      return new Set(taken.map(({ id }) => id));
+    },
+    transact: async (operations: Parameters<Sidecar['transact']>[0]) => {
+      if (this.failRemovals > 0) {
+        this.failRemovals -= 1;
+        throw unavailable('state_store.unavailable', 'away');
+      }
+      for (const operation of operations) if ('remove' in operation) this.rows.delete(operation.remove);
+    },
+  } as unknown as Sidecar;
+}
+
+let relay: Relay | undefined;
+afterEach(() => relay?.stop());
+
+function start(world: World, everyMs = 15) {
+  const logger = recordingLogger();
+  const metrics = createMetrics();
+  relay = startRelay({ appId: 'allocation', sidecar: world.sidecar, logger, metrics, everyMs });
+  const value = async (metric: 'relayed' | 'outboxWaiting') => (await metrics[metric].get()).values[0]!.value;
+  return { relay, logger, value };
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  const deadline = Date.now() + 4_000;
+  while (!condition()) {
+    if (Date.now() > deadline) throw new Error('it did not come to be within 4 s');
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+const ids = (events: Iterable<CloudEvent>) => [...events].map(({ id }) => id);
+
+test('what a crash left behind goes out at the start, under its own id, and is removed', async () => {
+  const world = new World();
+  const events = [created(), released(), created()];
+  world.write(...events);
+  const { value } = start(world);
+  await until(() => world.rows.size === 0);
+  expect(ids(world.broker).sort()).toEqual(ids(events).sort());
+  await relay!.stop();
+  expect(await value('relayed')).toBe(3);
+  expect(await value('outboxWaiting')).toBe(0);
+});
+
+test('woken after a commit it sends at once, also when it is woken while it is at work', async () => {
+  const world = new World();
+  start(world, 60_000);
+  await until(() => world.queries === 1);
+  for (let round = 0; round < 20; round += 1) {
+    world.write(created());
+    relay!.wake();
+    await new Promise((resolve) => setTimeout(resolve, round % 3));
+  }
+  await until(() => world.rows.size === 0);
+  expect(new Set(ids(world.broker)).size).toBe(20);
+});
+
+test('more than a batch goes out without waiting', async () => {
+  const world = new World();
+  world.write(...Array.from({ length: 1_200 }, created));
+  start(world, 60_000);
+  await until(() => world.rows.size === 0);
+  expect(world.broker).toHaveLength(1_200);
+});
+
+test('a crash between publishing and removing: it is published again under the same id, never lost', async () => {
+  const world = new World();
+  world.failRemovals = 1;
+  const event = created();
+  world.write(event);
+  start(world);
+  await until(() => world.rows.size === 0);
+  expect(ids(world.broker)).toEqual([event.id, event.id]);
+});
+
+test('the broker is away: events wait, one warning, and they follow once it is back', async () => {
+  const world = new World();
+  world.brokerDown.add('allocation.created');
+  world.write(created(), created());
+  const { logger, value } = start(world);
+  const before = world.queries;
+  await until(() => world.queries > before + 3);
+  expect(world.rows.size).toBe(2);
+  expect(await value('outboxWaiting')).toBe(2);
+  expect(logger.lines.map(({ level, result }) => [level, result])).toEqual([['warn', 'waiting']]);
+  world.brokerDown.clear();
+  await until(() => world.rows.size === 0);
+  await relay!.stop();
+  expect(logger.lines.at(-1)).toMatchObject({ level: 'info', result: 'ok' });
+});
+
+test('a topic that the broker refuses does not hold up another topic', async () => {
+  const world = new World();
+  world.brokerDown.add('allocation.created');
+  world.write(created(), released());
+  start(world);
+  await until(() => world.broker.length > 0);
+  expect(world.broker.map(({ type }) => type)).toEqual(['allocation.released']);
+  await until(() => world.rows.size === 1);
+});
+
+test('the broker takes only some: those are removed, the others stay and go later', async () => {
+  const world = new World();
+  const [first, second] = [created(), created()];
+  world.refuse.add(second.id);
+  world.write(first, second);
+  start(world);
+  await until(() => world.rows.size === 1);
+  expect(ids(world.rows.values())).toEqual([second.id]);
+  world.refuse.clear();
+  await until(() => world.rows.size === 0);
+  expect(ids(world.broker)).toEqual([first.id, second.id]);
+});
+
+test('the database is away: it goes on by itself when it is back', async () => {
+  const world = new World();
+  world.databaseDown = true;
+  world.write(created());
+  start(world);
+  await until(() => world.queries > 2);
+  world.databaseDown = false;
+  await until(() => world.rows.size === 0);
+});
+
+test('after stop nothing is sent any more', async () => {
+  const world = new World();
+  start(world);
+  await until(() => world.queries > 0);
+  await relay!.stop();
+  const { queries } = world;
+  world.write(created());
+  relay!.wake();
+  await new Promise((resolve) => setTimeout(resolve, 60));
+  expect([world.queries, world.broker.length]).toEqual([queries, 0]);
+});
+
+test('an event carries the trace of the request that caused it', () => {
+  const traceId = 'a'.repeat(32);
+  const event = withContext({ requestId: 'r', traceparent: `00-${traceId}-${'b'.repeat(16)}-01` }, created);
+  expect(event.traceparent).toMatch(new RegExp(`^00-${traceId}-`));
+  expect(created()).not.toHaveProperty('traceparent');
+});
+
+test('the index is named and filtered by app', () => {
+  expect(outboxSchema('task-runner')).toContain(`state_outbox_task_runner ON state (created_at) WHERE key LIKE 'task-runner||outbox:%'`);
+});

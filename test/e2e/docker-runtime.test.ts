@@ -1,0 +1,81 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import Docker from 'dockerode';
+import { DockerRuntime } from '../../services/task-runner/adapters/docker-runtime';
+import { containerRuntimeContract } from '../../services/task-runner/test/container-runtime.contract';
+
+const docker = new Docker();
+const options = { instance: 'contract', bindAddress: '127.0.0.1' };
+const runtime = new DockerRuntime(options);
+
+containerRuntimeContract('docker', async () => ({
+  runtime,
+  stranger: new DockerRuntime({ ...options, instance: 'contract-stranger' }),
+  image: 'resource-manager/demo:1',
+  containerPort: 8080,
+  untilServing: async (taskId) => untilServed(`${await urlOf(taskId)}/healthz`),
+  exit: async (taskId, code) => {
+    await fetch(`${await urlOf(taskId)}/exit?code=${code}`, { method: 'POST' });
+  },
+  vanish: async (taskId) => {
+    await promisify(execFile)('docker', ['rm', '-f', `task-${taskId}`]);
+  },
+}));
+
+test('when a task runs on Docker, then it is fenced in: capabilities, privileges, memory, processes, network, port', async () => {
+  const taskId = '5b3c1a52-0000-4000-8000-000000000001';
+  try {
+    await runtime.start({
+      taskId,
+      userId: 'u',
+      serviceType: 'demo',
+      image: 'resource-manager/demo:1',
+      command: null,
+      env: {},
+      containerPort: 8080,
+      cpuMillis: 250,
+      memoryBytes: 64 * 1024 * 1024,
+      pids: 32,
+    });
+    const found = await docker.getContainer(`task-${taskId}`).inspect();
+    expect(found.HostConfig).toMatchObject({
+      CapDrop: ['ALL'],
+      SecurityOpt: ['no-new-privileges'],
+      Memory: 67_108_864,
+      MemorySwap: 67_108_864,
+      NanoCpus: 250_000_000,
+      PidsLimit: 32,
+      Privileged: false,
+      NetworkMode: 'resource-manager-contract',
+    });
+    expect(found.NetworkSettings.Ports['8080/tcp']).toEqual([{ HostIp: '127.0.0.1', HostPort: expect.any(String) }]);
+    expect(found.Config.Labels).toMatchObject({
+      'resource-manager.task': taskId,
+      'resource-manager.user': 'u',
+      'resource-manager.service-type': 'demo',
+      'resource-manager.instance': 'contract',
+    });
+    const network = await docker.getNetwork('resource-manager-contract').inspect();
+    expect(network.Options).toMatchObject({ 'com.docker.network.bridge.enable_icc': 'false' });
+  } finally {
+    await runtime.remove(taskId);
+  }
+});
+
+afterAll(async () => {
+  await docker.getNetwork('resource-manager-contract').remove();
+});
+
+async function urlOf(taskId: string): Promise<string> {
+  return `http://127.0.0.1:${(await runtime.inspect(taskId))?.port}`;
+}
+
+async function untilServed(url: string): Promise<void> {
+  for (let attempt = 0; attempt < 100; attempt++) {
+    // an own limit a try: a connection made while the container comes up may hang for seconds
+    const answer = await fetch(url, { signal: AbortSignal.timeout(500) }).catch(() => undefined);
+    if (answer?.ok) return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error(`${url} did not answer within 5 s`);
+}
