@@ -20,7 +20,7 @@ export async function removeContainers(
   docker: Docker,
   instance: Instance,
 ): Promise<{ containers: number; networks: number }> {
-  const filters = JSON.stringify({ label: [`${INSTANCE_LABEL}=${instance.name}`] });
+  const filters = JSON.stringify({ label: [`${INSTANCE_LABEL}=${instance.label}`] });
   const containers = await docker.listContainers({ all: true, filters });
   await Promise.all(containers.map(({ Id }) => docker.getContainer(Id).remove({ force: true, v: true })));
   const networks = await docker.listNetworks({ filters });

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { parse } from 'yaml';
@@ -33,6 +34,11 @@ export interface App {
 /** One running copy of the whole system on this machine: its ports and its folder. */
 export interface Instance {
   name: string;
+  /**
+   * What its containers are labelled with. Two clones on one machine share a Docker Engine, and each clears away what it
+   * does not know: the default instance's label tells clones apart, a named one is for whoever named it to keep apart.
+   */
+  label: string;
   runDir: string;
   /** whether it is run from the dapr.yaml at the root, unchanged */
   isDefault: boolean;
@@ -62,6 +68,7 @@ export function currentInstance(env: NodeJS.ProcessEnv = process.env): Instance 
   );
   return {
     name,
+    label: name === 'default' ? `default-${createHash('sha256').update(root).digest('hex').slice(0, 8)}` : name,
     runDir: name === 'default' ? path.join(root, '.run') : path.join(root, '.run', name),
     isDefault,
     runFile,

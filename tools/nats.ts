@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { jetstreamManager, JetStreamApiError, type StreamConfig } from '@nats-io/jetstream';
 import { connect, nanos, type NatsConnection } from '@nats-io/transport-node';
+import { updateConsumers } from './consumers';
 import { Failure } from './failure';
 import type { Instance } from './instance';
 import { logFile, startSupervised } from './processes';
@@ -72,4 +73,8 @@ async function ensureStreams(connection: NatsConnection): Promise<void> {
       await manager.streams.add(stream);
     }
   }
+  await updateConsumers(
+    manager,
+    STREAMS.map(({ name }) => name),
+  );
 }

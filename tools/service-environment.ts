@@ -12,7 +12,7 @@ export function serviceEnvironment(
   return {
     // SEQ_URL, BLOCKCHAIN_SERVICE_URL, JWKS_URL, DOCKER_HOST … pass through when the caller has them
     ...process.env,
-    INSTANCE: instance.name,
+    INSTANCE: instance.label,
     JWT_SECRET: secrets.jwtSecret,
     JWT_ISSUER: process.env.JWT_ISSUER ?? ISSUER,
     JWT_AUDIENCE: process.env.JWT_AUDIENCE ?? AUDIENCE,

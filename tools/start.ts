@@ -137,6 +137,10 @@ async function main(): Promise<void> {
     ).then(() => process.exit(code));
   };
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => stop(0));
+  // npm that is killed with -9 passes nothing on
+  const { ppid } = process;
+  const orphaned = (): boolean => process.env.npm_lifecycle_event !== undefined && process.ppid !== ppid;
+  setInterval(() => orphaned() && stop(0), 500);
   try {
     await bringUp(instance, () => stopping !== undefined);
   } catch (error) {
@@ -149,5 +153,3 @@ main().catch((error: unknown) => {
   console.error(explain(error));
   process.exit(1);
 });
-// nothing else keeps this process alive: the parts run by themselves
-setInterval(() => undefined, 60_000);

@@ -1,11 +1,12 @@
 // npm test: everything that proves the system works, cheapest first, ending at the first step that fails.
+// `npm test -- eslint unit` runs only the steps whose names begin so.
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { z } from 'zod';
 import { provideDocker } from './docker-engine';
-import { explain } from './failure';
+import { explain, Failure } from './failure';
 import { root } from './instance';
 
 const totalsSchema = z.looseObject({
@@ -61,7 +62,7 @@ const STEPS: Step[] = [
 
 function command(name: string, ...args: string[]): undefined {
   const { status, signal } = spawnSync(bin(name), args, { cwd: root, stdio: 'inherit' });
-  if (status !== 0) throw new Error(`${name} ${signal ?? `exit code ${status}`}`);
+  if (status !== 0) throw new Failure(`${name}: ${signal ?? `exit code ${status}`} (see above)`);
   return undefined;
 }
 
@@ -72,7 +73,7 @@ function jest(project: string, ...args: string[]): Totals {
     cwd: root,
     stdio: ['inherit', 'ignore', 'inherit'],
   });
-  if (!fs.existsSync(file)) throw new Error(`jest ended with ${status} and without a result`);
+  if (!fs.existsSync(file)) throw new Failure(`jest ended with ${status} and without a result`);
   const result = totalsSchema.parse(JSON.parse(fs.readFileSync(file, 'utf8')));
   fs.rmSync(file);
   const skipped = process.env.CI ? result.numPendingTests : 0;
@@ -84,7 +85,10 @@ function jest(project: string, ...args: string[]): Totals {
 async function main(): Promise<number> {
   const rows: string[] = [];
   const totals: Totals = { passed: 0, failed: 0 };
-  for (const { name, run } of STEPS) {
+  const chosen = process.argv.slice(2);
+  for (const { name, run } of STEPS.filter(
+    (step) => chosen.length === 0 || chosen.some((word) => step.name.startsWith(word)),
+  )) {
     if (totals.failed > 0) {
       rows.push(`${name.padEnd(30)} ${''.padStart(8)}  not run`);
       continue;

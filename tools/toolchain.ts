@@ -24,7 +24,7 @@ interface Tool {
   flags: (version: string) => string[];
   /** where an installed one may be, beside PATH */
   homes: string[];
-  /** reads the version out of `<tool> --version`; what it does not recognise is not used */
+  /** the least version that is used, of what `--version` says; what says none is not used */
   minimum: [number, number];
   takes: string;
 }
@@ -134,7 +134,7 @@ async function build(tool: Tool, version: string, target: string): Promise<void>
   fs.mkdirSync(path.dirname(target), { recursive: true });
   // renamed at the end: a build that was interrupted, or two at once, never leave half a file under the real name
   const unfinished = `${target}.${process.pid}`;
-  const args = ['build', '-mod=mod', '-trimpath', ...tool.flags(version), '-o', unfinished, tool.goPackage];
+  const args = ['build', '-trimpath', ...tool.flags(version), '-o', unfinished, tool.goPackage];
   const output: string[] = [];
   const code = await new Promise<number | null>((resolve, reject) => {
     const child = spawn('go', args, {

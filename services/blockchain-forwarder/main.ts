@@ -14,6 +14,7 @@ import { eventRoutes } from './http/subscriptions';
 import type { UsageSink } from './ports/usage-sink';
 
 const POLL_MS = 500;
+const GATHER_MS = 250;
 const BACKLOG_MS = 5_000;
 /** Above the slowest `deliver` of any sink; after a crash, a record under way waits this long. */
 const LEASE_MS = 75_000;
@@ -90,10 +91,11 @@ runService('blockchain-forwarder', forwarderConfig, (config, { logger, metrics, 
               newId: randomUUID,
               random: Math.random,
               everyMs: POLL_MS,
+              gatherMs: GATHER_MS,
               leaseMs: LEASE_MS,
               backOff: { firstMs: 500, capMs: config.DELIVERY_BACK_OFF_CAP_MS, rejectedMs: REJECTED_MS },
               observe: ({ delivered, retry, rejected }) => {
-                for (const [outcome, count] of Object.entries({ delivered, retry, rejected })) {
+                for (const [outcome, count] of Object.entries({ delivered: delivered.length, retry, rejected })) {
                   deliveries.inc({ sink: sink.name, outcome }, count);
                 }
               },

@@ -77,14 +77,22 @@ export function createAuthenticator(rules: TokenRules): Authenticate {
       if (error instanceof Error && error.name === 'SigningKeyNotFoundError') {
         throw refused('The key that signed the token is not known; sign in again.');
       }
-      throw unavailable('auth.keys_unavailable', 'The keys that prove tokens cannot be read now; try again shortly.', error);
+      throw unavailable(
+        'auth.keys_unavailable',
+        'The keys that prove tokens cannot be read now; try again shortly.',
+        error,
+      );
     }
   }
 
   return async (authorization) => {
     const token = /^Bearer +([\w-]+\.[\w-]+\.[\w-]*)$/i.exec(authorization ?? '')?.[1];
     if (token === undefined) {
-      throw new AppError('unauthenticated', 'auth.token_missing', 'Send a token in the header "Authorization: Bearer <JWT>".');
+      throw new AppError(
+        'unauthenticated',
+        'auth.token_missing',
+        'Send a token in the header "Authorization: Bearer <JWT>".',
+      );
     }
     const { key, algorithms } = await keyFor(headerOf(token));
     let payload: unknown;
@@ -96,7 +104,8 @@ export function createAuthenticator(rules: TokenRules): Authenticate {
         : refused('The token is not valid here (signature, issuer, audience or time); sign in again.');
     }
     const parsed = claims.safeParse(payload);
-    if (!parsed.success) throw refused('The token needs "sub" (a UUID), "exp" and, for roles, "roles" (a list of names).');
+    if (!parsed.success)
+      throw refused('The token needs "sub" (a UUID), "exp" and, for roles, "roles" (a list of names).');
     return { sub: parsed.data.sub, roles: parsed.data.roles };
   };
 }

@@ -25,7 +25,9 @@ function checkRules(policy: string): void {
     .map((line, index) => ({ line: line.replace(/\s*#.*$/, ''), number: index + 1 }))
     .filter(({ line }) => line.trim() !== '' && !RULE.test(line));
   if (faulty.length > 0) {
-    throw new Error(`policy lines ${faulty.map(({ number }) => number).join(', ')} are neither "p, sub, obj, act" nor "g, sub, role"`);
+    throw new Error(
+      `policy lines ${faulty.map(({ number }) => number).join(', ')} are neither "p, sub, obj, act" nor "g, sub, role"`,
+    );
   }
 }
 
@@ -61,7 +63,9 @@ export async function createAuthorizer(files: { model: string; policy: string },
   return {
     allows: (who, object, permission) =>
       // a role that is spelt like an id must not open what was granted to that user
-      [who.sub, ...who.roles.filter((role) => !UUID.test(role))].some((subject) => enforcer.enforceSync(subject, object, permission)),
+      [who.sub, ...who.roles.filter((role) => !UUID.test(role))].some((subject) =>
+        enforcer.enforceSync(subject, object, permission),
+      ),
     close: () => unwatchFile(files.policy, reload),
   };
 }

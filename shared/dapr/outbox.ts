@@ -66,13 +66,20 @@ export function startRelay(options: {
     const events = (await sidecar.query(sql, [])) as CloudEvent[];
     metrics.outboxWaiting.set(events.length);
     let published = 0;
+    let failure: unknown;
     for (const topic of new Set(events.map((event) => event.type))) {
       const ofTopic = events.filter((event) => event.type === topic);
-      const taken = await sidecar.publish(topic, ofTopic);
-      if (taken.size > 0) await sidecar.transact([...taken].map((id) => ({ remove: `${PREFIX}${id}` })));
-      metrics.relayed.inc(taken.size);
-      published += taken.size;
+      try {
+        const taken = await sidecar.publish(topic, ofTopic);
+        if (taken.size > 0) await sidecar.transact([...taken].map((id) => ({ remove: `${PREFIX}${id}` })));
+        metrics.relayed.inc(taken.size);
+        published += taken.size;
+      } catch (error) {
+        // one topic that does not go out must not hold up the others
+        failure = error;
+      }
     }
+    if (failure !== undefined) throw failure;
     if (published < events.length) throw new Error(`the broker refused ${events.length - published} events`);
     metrics.outboxWaiting.set(0);
     return events.length === BATCH;

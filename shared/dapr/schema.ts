@@ -17,14 +17,23 @@ CREATE OR REPLACE FUNCTION state_json(bytea) RETURNS jsonb LANGUAGE sql IMMUTABL
  * Makes a service's views and indexes over Dapr's table `state`; tries until the database is there.
  * The statements must be repeatable (`CREATE OR REPLACE`, `IF NOT EXISTS`).
  */
-export async function ensureSchema(sidecar: Sidecar, statements: string, logger: Logger, signal: AbortSignal): Promise<void> {
+export async function ensureSchema(
+  sidecar: Sidecar,
+  statements: string,
+  logger: Logger,
+  signal: AbortSignal,
+): Promise<void> {
   for (let attempt = 0; !signal.aborted; attempt += 1) {
     try {
       await sidecar.execute(`SELECT pg_advisory_xact_lock(${LOCK});${COMMON}${statements}`);
       return;
     } catch (error) {
       if (attempt % 10 === 5) {
-        logger.warn('the database schema is not in place yet', { activity: 'schema', result: 'waiting', error: messageOf(error) });
+        logger.warn('the database schema is not in place yet', {
+          activity: 'schema',
+          result: 'waiting',
+          error: messageOf(error),
+        });
       }
       await new Promise((resolve) => setTimeout(resolve, 500));
     }

@@ -30,10 +30,15 @@ const CONFLICT = /etag mismatch|no item was updated|invalid etag|40001|40P01|dea
 export function classify(part: string, error: unknown): Error {
   if (error instanceof AppError || error instanceof ConflictError) return error;
   const answer = error instanceof SidecarError ? error : sdkError(part, error);
-  if (CONFLICT.test(answer.text) || (answer.status === 409 && part === 'state store')) return new ConflictError(answer.text);
+  if (part === 'state store' && (CONFLICT.test(answer.text) || answer.status === 409))
+    return new ConflictError(answer.text);
   return (
     problemOf(answer) ??
-    unavailable(`${part.replaceAll(/[\s-]/g, '_')}.unavailable`, `The ${part} does not answer now; try again shortly.`, answer)
+    unavailable(
+      `${part.replaceAll(/[\s-]/g, '_')}.unavailable`,
+      `The ${part} does not answer now; try again shortly.`,
+      answer,
+    )
   );
 }
 
@@ -52,13 +57,24 @@ function sdkError(part: string, error: unknown): SidecarError {
 function problemOf(answer: SidecarError): AppError | undefined {
   if (answer.status === undefined || answer.status >= 500) return undefined;
   try {
-    const { type, title: _title, status: _status, code, detail, request_id: _id, ...facts } = JSON.parse(answer.text) as Record<
-      string,
-      unknown
-    >;
+    const {
+      type,
+      title: _title,
+      status: _status,
+      code,
+      detail,
+      request_id: _id,
+      ...facts
+    } = JSON.parse(answer.text) as Record<string, unknown>;
     if (typeof type !== 'string' || typeof code !== 'string' || typeof detail !== 'string') return undefined;
     const kind =
-      answer.status === 404 ? 'not_found' : answer.status === 409 ? 'conflict' : answer.status === 400 ? 'invalid' : undefined;
+      answer.status === 404
+        ? 'not_found'
+        : answer.status === 409
+          ? 'conflict'
+          : answer.status === 400
+            ? 'invalid'
+            : undefined;
     return kind && new AppError(kind, code, detail, { facts });
   } catch {
     return undefined;

@@ -1,10 +1,4 @@
-import {
-  CommunicationProtocolEnum,
-  DaprClient,
-  type HttpMethod,
-  LogLevel,
-  StateConcurrencyEnum,
-} from '@dapr/dapr';
+import { CommunicationProtocolEnum, DaprClient, type HttpMethod, LogLevel, StateConcurrencyEnum } from '@dapr/dapr';
 import type { OperationType } from '@dapr/dapr/types/Operation.type';
 import type { CloudEvent } from '../contracts/events';
 import { AppError, messageOf, unavailable } from '../errors';
@@ -20,8 +14,7 @@ export interface StateRow {
 /** One step of a state transaction. */
 export type StateOperation =
   /** `etag: null` = the key must not exist; a string = it must still have that ETag; absent = overwrite whatever is there. */
-  | { upsert: string; value: unknown; etag?: string | null; ttlSeconds?: number }
-  | { remove: string; etag?: string };
+  { upsert: string; value: unknown; etag?: string | null; ttlSeconds?: number } | { remove: string; etag?: string };
 
 export interface Sidecar {
   /** Rows by key; absent keys are absent from the map. */
@@ -83,7 +76,10 @@ export function connectSidecar(options: SidecarOptions): Sidecar {
   async function call<T>(part: string, work: () => Promise<T>): Promise<T> {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new SidecarError(part, undefined, `no answer within ${timeoutMs} ms`)), timeoutMs);
+      timer = setTimeout(
+        () => reject(new SidecarError(part, undefined, `no answer within ${timeoutMs} ms`)),
+        timeoutMs,
+      );
     });
     try {
       return await Promise.race([work(), late]);
@@ -104,7 +100,8 @@ export function connectSidecar(options: SidecarOptions): Sidecar {
     }[];
     const found = new Map<string, StateRow>();
     for (const row of rows) {
-      if (row.error) throw unavailable('state.unavailable', 'The state store cannot be read now; try again.', row.error);
+      if (row.error)
+        throw unavailable('state.unavailable', 'The state store cannot be read now; try again.', row.error);
       if (row.etag !== undefined && row.data !== undefined) found.set(row.key, { value: row.data, etag: row.etag });
     }
     return found;
@@ -115,7 +112,9 @@ export function connectSidecar(options: SidecarOptions): Sidecar {
     transact: async (operations) => {
       // one order of keys everywhere, so that two transactions cannot wait for each other
       const sorted = [...operations].sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
-      await call('state store', () => client.state.transaction(store, sorted.map(wireOperation) as unknown as OperationType[]));
+      await call('state store', () =>
+        client.state.transaction(store, sorted.map(wireOperation) as unknown as OperationType[]),
+      );
     },
     query: async (sql, params) => {
       const rows = (await call('database', () =>
@@ -138,7 +137,11 @@ export function connectSidecar(options: SidecarOptions): Sidecar {
             ...(options.apiToken === undefined ? {} : { 'dapr-api-token': options.apiToken }),
           },
           body: JSON.stringify(
-            events.map((event) => ({ entryId: event.id, event, contentType: 'application/cloudevents+json' })),
+            events.map((event) => ({
+              entryId: event.id,
+              event: wireEvent(event),
+              contentType: 'application/cloudevents+json',
+            })),
           ),
           signal: AbortSignal.timeout(timeoutMs),
         });
@@ -146,7 +149,7 @@ export function connectSidecar(options: SidecarOptions): Sidecar {
         const published = new Set(events.map((event) => event.id));
         if (response.ok) return published;
         const failed = failedEntries(text);
-        if (failed === undefined) throw new SidecarError('event broker', response.status, text);
+        if (failed === undefined || failed.length === 0) throw new SidecarError('event broker', response.status, text);
         for (const id of failed) published.delete(id);
         return published;
       }),
@@ -157,8 +160,11 @@ export function connectSidecar(options: SidecarOptions): Sidecar {
         return (await client.invoker.invoke(appId, path, method as HttpMethod, body as object, { headers })) as unknown;
       }),
     check: async () => {
-      const health = await fetch(`${base}/v1.0/healthz/outbound`, { signal: AbortSignal.timeout(2_000) }).catch(() => undefined);
-      if (!health?.ok) throw unavailable('sidecar.unavailable', 'the Dapr sidecar or one of its components is not ready');
+      const health = await fetch(`${base}/v1.0/healthz/outbound`, { signal: AbortSignal.timeout(2_000) }).catch(
+        () => undefined,
+      );
+      if (!health?.ok)
+        throw unavailable('sidecar.unavailable', 'the Dapr sidecar or one of its components is not ready');
       await get(['readiness']).catch((error: unknown) => {
         throw error instanceof AppError ? error : unavailable('state.unavailable', messageOf(error));
       });
@@ -196,6 +202,11 @@ function wireOperation(operation: StateOperation): WireOperation {
 function firstWrite(etag: string | null | undefined): Pick<WireOperation['request'], 'etag' | 'options'> {
   if (etag === undefined) return {};
   return { ...(etag === null ? {} : { etag }), options: { concurrency: StateConcurrencyEnum.CONCURRENCY_FIRST_WRITE } };
+}
+
+/** daprd overwrites `traceparent` with a trace of its own unless the event also has `traceid`. */
+function wireEvent(event: CloudEvent): object {
+  return event.traceparent === undefined ? event : { ...event, traceid: event.traceparent };
 }
 
 function failedEntries(text: string): string[] | undefined {

@@ -24,10 +24,7 @@ export function traceIdOf(traceparent: string): string {
 
 /** Runs `work` so that its log lines and calls carry this request and trace. */
 export function withContext<T>(context: { requestId: string; traceparent: string | undefined }, work: () => T): T {
-  return storage.run(
-    { requestId: context.requestId, traceparent: childTraceparent(context.traceparent) },
-    work,
-  );
+  return storage.run({ requestId: context.requestId, traceparent: childTraceparent(context.traceparent) }, work);
 }
 
 export function currentContext(): WorkContext | undefined {

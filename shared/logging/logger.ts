@@ -36,7 +36,8 @@ const SECRET_TEXT = [
 
 function redactText(text: string): string {
   return SECRET_TEXT.reduce(
-    (cleaned, pattern) => cleaned.replace(pattern, (_, kept: unknown) => `${typeof kept === 'string' ? kept : ''}[redacted]`),
+    (cleaned, pattern) =>
+      cleaned.replace(pattern, (_, kept: unknown) => `${typeof kept === 'string' ? kept : ''}[redacted]`),
     text,
   );
 }

@@ -2,7 +2,7 @@ import { createSecretKey, randomUUID } from 'node:crypto';
 import type { Express } from 'express';
 import jwt from 'jsonwebtoken';
 import { createAuthenticator } from '../authz/authenticator';
-import { createAuthorizer } from '../authz/authorizer';
+import { createAuthorizer, type Authorizer } from '../authz/authorizer';
 import { createApp } from '../http/app';
 import { createMetrics } from '../http/metrics';
 import type { Route } from '../http/route';
@@ -13,12 +13,23 @@ export const TEST_SECRET = 'a-secret-for-tests-that-is-long-enough';
 export const APP_API_TOKEN = 'the-sidecars-own-token';
 const KEY = createSecretKey(Buffer.from(TEST_SECRET));
 
+// one for all: each watches the policy file
+let authorizer: Promise<Authorizer> | undefined;
+
 export async function testApp(routes: readonly Route[], logger: Logger = silentLogger): Promise<Express> {
+  authorizer ??= createAuthorizer(
+    { model: 'shared/authz/model.conf', policy: 'shared/authz/policy.csv' },
+    silentLogger,
+  );
   return createApp({
     service: 'test',
     routes,
-    authenticate: createAuthenticator({ secret: TEST_SECRET, issuer: 'resource-manager', audience: 'resource-manager' }),
-    authorizer: await createAuthorizer({ model: 'shared/authz/model.conf', policy: 'shared/authz/policy.csv' }, logger),
+    authenticate: createAuthenticator({
+      secret: TEST_SECRET,
+      issuer: 'resource-manager',
+      audience: 'resource-manager',
+    }),
+    authorizer: await authorizer,
     appApiToken: APP_API_TOKEN,
     checks: {},
     metrics: createMetrics(),

@@ -1,4 +1,9 @@
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import net from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { promisify } from 'node:util';
 import Docker from 'dockerode';
 import { DockerRuntime } from '../../services/task-runner/adapters/docker-runtime';
@@ -61,6 +66,26 @@ test('when a task runs on Docker, then it is fenced in: capabilities, privileges
     await runtime.remove(taskId);
   }
 });
+
+test('when an engine takes the call and never answers, then it counts as away within seconds', async () => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'silent-docker-'));
+  const server = net.createServer().listen(path.join(folder, 'docker.sock'));
+  await once(server, 'listening');
+  const given = process.env['DOCKER_HOST'];
+  process.env['DOCKER_HOST'] = `unix://${folder}/docker.sock`;
+  try {
+    const silent = new DockerRuntime(options);
+    const began = Date.now();
+    await expect(silent.ping()).rejects.toMatchObject({ code: 'runtime.unavailable' });
+    await expect(silent.inspect('x')).rejects.toMatchObject({ code: 'runtime.unavailable' });
+    expect(Date.now() - began).toBeLessThan(11_000);
+  } finally {
+    if (given === undefined) delete process.env['DOCKER_HOST'];
+    else process.env['DOCKER_HOST'] = given;
+    server.close();
+    rmSync(folder, { recursive: true });
+  }
+}, 20_000);
 
 afterAll(async () => {
   await docker.getNetwork('resource-manager-contract').remove();

@@ -5,13 +5,14 @@ import os from 'node:os';
 import path from 'node:path';
 import { type DevInfo } from '../../tools/dev-info';
 import { root } from '../../tools/instance';
-import { runningPid } from '../../tools/processes';
+import { runningPid, signal } from '../../tools/processes';
 import { until } from '../../tools/progress';
+import { E2E_PORT_OFFSET } from './support/e2e-instance';
 import { listeningAddresses, processesOf } from './support/processes';
 import { cleanInstance, runStart, untilReady, type StartTool } from './support/start-tool';
 
 // an instance of its own, beside the one that the other tests use
-const ENV = { RM_INSTANCE: 'start-stop', RM_PORT_OFFSET: '2000' };
+const ENV = { RM_INSTANCE: 'start-stop', RM_PORT_OFFSET: String(E2E_PORT_OFFSET + 1000) };
 const STOP_MS = 10_000;
 
 jest.setTimeout(120_000);
@@ -26,10 +27,10 @@ async function start(env: Record<string, string> = {}): Promise<number> {
   return (Date.now() - began) / 1000;
 }
 
-/** Asks the tool to stop and says how long it took, in ms. */
-async function stopBy(signal: NodeJS.Signals): Promise<number> {
+/** Asks npm, and so the tool, to stop and says how long it took, in ms. */
+async function stopBy(name: NodeJS.Signals): Promise<number> {
   const began = Date.now();
-  tool.process.kill(signal);
+  tool.process.kill(name);
   expect(await tool.ended).toBe(0);
   return Date.now() - began;
 }
@@ -44,7 +45,7 @@ async function poolNames(): Promise<string[]> {
 }
 
 async function run(env: Record<string, string>): Promise<{ code: number | null; output: string }> {
-  const other = runStart({ ...ENV, ...env });
+  const other = runStart({ ...ENV, ...env }, { bare: true });
   const code = await other.ended;
   return { code, output: other.output() };
 }
@@ -134,7 +135,9 @@ describe('npm start', () => {
 
   test('when the start tool is killed with -9, the next start ends what it left and finds the same data', async () => {
     const before = info;
-    tool.process.kill('SIGKILL');
+    const pid = runningPid(tool.instance, 'start');
+    if (pid === undefined) throw new Error('the start tool does not run');
+    signal(pid, 'SIGKILL');
     await tool.ended;
     fs.rmSync(path.join(info.runDir, 'dev.json'));
     const seconds = await start();
@@ -147,11 +150,11 @@ describe('npm start', () => {
 
   test.each(['SIGTERM', 'SIGINT'] as const)(
     '%s stops everything within 10 s and leaves nothing behind',
-    async (signal) => {
+    async (name) => {
       if (runningPid(tool.instance, 'start') === undefined) await start();
       const pids = Object.values(info.pids);
       expect(pids.length).toBeGreaterThanOrEqual(12);
-      const ms = await stopBy(signal);
+      const ms = await stopBy(name);
       console.log(`stopped after ${(ms / 1000).toFixed(1)} s`);
       expect(ms).toBeLessThan(STOP_MS);
       expect(processesOf(info.runDir)).toEqual([]);
@@ -186,11 +189,13 @@ describe('npm start', () => {
   });
 
   test('when a port is taken, one sentence names it and the cure', async () => {
-    const squatter = net.createServer().listen(8102 + 2000, '127.0.0.1');
+    const port = 8102 + Number(ENV.RM_PORT_OFFSET);
+    const squatter = net.createServer().listen(port, '127.0.0.1');
     try {
       const { code, output } = await run({});
       expect(code).toBe(1);
-      expect(output).toMatch(/Port 10102 on 127.0.0.1, which allocation needs, is taken.*RM_PORT_OFFSET/);
+      expect(output).toContain(`Port ${port} on 127.0.0.1, which allocation needs, is taken`);
+      expect(output).toContain('stop that program, or start with RM_PORT_OFFSET');
       expect(processesOf(tool.instance.runDir)).toEqual([]);
     } finally {
       squatter.close();

@@ -31,7 +31,8 @@ export class MemoryPoolStore implements PoolStore {
   async commit(snapshot: PoolSnapshot, decision: Decision): Promise<void> {
     const failure = this.fail.shift();
     if (failure instanceof Error) throw failure;
-    if (failure === 'conflict' || this.pools.get(snapshot.poolId)?.version !== snapshot.versions) {
+    const exists = decision.facts.some((fact) => fact.kind === 'remembered' && this.answers.has(fact.id));
+    if (failure === 'conflict' || exists || this.pools.get(snapshot.poolId)?.version !== snapshot.versions) {
       throw new ConflictError('possible etag mismatch');
     }
     const version = ((snapshot.versions as number | undefined) ?? 0) + 1;

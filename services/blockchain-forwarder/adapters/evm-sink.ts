@@ -58,12 +58,14 @@ export class EvmSink implements UsageSink {
       await this.checkLedger();
       const hashes = records.map((sealed) => sealed.usageHash as Hex);
       const known = await this.entries(hashes);
-      const missing = hashes.filter((_, index) => known[index]!.sequence === 0n);
-      const receipts = missing.length > 0 ? await this.record([...new Set(missing)]) : new Map<string, Receipt>();
+      const missing = hashes.filter((_, index) => known[index]?.sequence === 0n);
+      const receipts = missing.length > 0 ? await this.record([...new Set(missing)]) : new Map<Hex, Receipt>();
       return await Promise.all(
-        hashes.map((hash, index) => {
-          const receipt = receipts.get(hash);
-          return receipt ? delivered(receipt) : this.lookUp(hash, known[index]!);
+        hashes.map(async (hash, index): Promise<DeliveryOutcome> => {
+          const receipt = receipts.get(hash) ?? (await this.lookUp(hash, known[index]));
+          return receipt
+            ? { kind: 'delivered', receipt }
+            : { kind: 'retry', error: 'the ledger does not have the hash yet' };
         }),
       );
     } catch (error) {
@@ -83,10 +85,9 @@ export class EvmSink implements UsageSink {
   }
 
   /** A hash that another transaction recorded: before this attempt, or while it was under way. */
-  private async lookUp(hash: Hex, before: Entry): Promise<DeliveryOutcome> {
-    const entry = before.sequence > 0n ? before : (await this.entries([hash]))[0];
-    if (!entry || entry.sequence === 0n) return { kind: 'retry', error: 'the ledger does not have the hash yet' };
-    return delivered(await this.receiptFromLog(hash, entry));
+  private async lookUp(hash: Hex, before: Entry | undefined): Promise<Receipt | undefined> {
+    const [entry] = before && before.sequence > 0n ? [before] : await this.entries([hash]);
+    return entry && entry.sequence > 0n ? this.receiptFromLog(hash, entry) : undefined;
   }
 
   private async entries(hashes: Hex[]): Promise<readonly Entry[]> {
@@ -99,7 +100,7 @@ export class EvmSink implements UsageSink {
   }
 
   /** Sends one transaction and waits until it is mined. */
-  private async record(hashes: Hex[]): Promise<Map<string, Receipt>> {
+  private async record(hashes: Hex[]): Promise<Map<Hex, Receipt>> {
     const { contract: address, rpcUrl, receiptTimeoutMs = 30_000 } = this.options;
     const call = { address, abi: usageLedgerAbi, functionName: 'record', args: [hashes] } as const;
     // a simulation first: what would revert costs no fee and says why
@@ -166,10 +167,6 @@ export class EvmSink implements UsageSink {
       rpcUrls: { default: { http: [rpcUrl] } },
     });
   }
-}
-
-function delivered(receipt: Receipt): DeliveryOutcome {
-  return { kind: 'delivered', receipt };
 }
 
 /** viem's long messages carry the RPC's URL, which may hold a key of the provider: only the short one is told. */

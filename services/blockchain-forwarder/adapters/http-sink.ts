@@ -30,12 +30,12 @@ export class HttpSink implements UsageSink {
 
   async deliver(records: readonly SealedRecord[]): Promise<DeliveryOutcome[]> {
     const outcomes: DeliveryOutcome[] = [];
-    let next = 0;
+    const waiting = records.entries();
     // set once the service does not answer: the rest of the batch would only wait for the same timeout
     let away: DeliveryOutcome | undefined;
     const work = async (): Promise<void> => {
-      for (let index = next++; index < records.length; index = next++) {
-        const outcome = away ?? (await this.post(records[index]!));
+      for (const [index, record] of waiting) {
+        const outcome = away ?? (await this.post(record));
         outcomes[index] = outcome;
         if (outcome.kind === 'retry' && outcome.error.startsWith(NO_ANSWER)) away = outcome;
       }

@@ -44,7 +44,12 @@ export class MemoryUsageStore implements UsageStore {
       .filter(({ delivery }) => delivery.nextAttemptAt <= (delivery.claim === null ? times.until : times.now))
       .sort((a, b) => a.delivery.nextAttemptAt.localeCompare(b.delivery.nextAttemptAt))
       .slice(0, limit);
-    return answer(rows.flatMap((row) => ({ ...row, usage: this.usages.get(row.delivery.usageId)! })));
+    return answer(
+      rows.flatMap((row) => {
+        const usage = this.usages.get(row.delivery.usageId);
+        return usage ? [{ ...row, usage }] : [];
+      }),
+    );
   }
 
   deliveries(sink: string, usageIds: readonly string[]): Promise<Map<string, VersionedDelivery>> {

@@ -23,12 +23,14 @@ export const DEAD_LETTER = { receivedAt: `(${doc} ->> 'receivedAt')`, id: `(${do
 const USAGE = {
   id: `(${doc} #>> '{record,id}')`,
   userId: `(${doc} #>> '{record,userId}')`,
+  serviceType: `(${doc} #>> '{record,serviceType}')`,
   endedAt: `(${doc} #>> '{record,endedAt}')`,
 };
 
 export const usageSchema = `
 CREATE INDEX IF NOT EXISTS usage_by_end ON state (${USAGE.endedAt}, ${USAGE.id}) WHERE ${IS_USAGE};
 CREATE INDEX IF NOT EXISTS usage_by_user ON state (${USAGE.userId}, ${USAGE.endedAt}, ${USAGE.id}) WHERE ${IS_USAGE};
+CREATE INDEX IF NOT EXISTS usage_by_type ON state (${USAGE.serviceType}, ${USAGE.endedAt}, ${USAGE.id}) WHERE ${IS_USAGE};
 CREATE INDEX IF NOT EXISTS usage_delivery_due ON state (${DELIVERY.sink}, ${DELIVERY.nextAttemptAt})
   WHERE ${IS_DELIVERY} AND ${DELIVERY.isOpen};
 CREATE INDEX IF NOT EXISTS usage_delivery_of ON state (${DELIVERY.usageId}) WHERE ${IS_DELIVERY};
@@ -39,7 +41,7 @@ CREATE OR REPLACE VIEW usage_records AS SELECT
   ${USAGE.userId} AS user_id,
   ${doc} #>> '{record,taskId}' AS task_id,
   ${doc} #>> '{record,allocationId}' AS allocation_id,
-  ${doc} #>> '{record,serviceType}' AS service_type,
+  ${USAGE.serviceType} AS service_type,
   ${doc} #>> '{record,serviceId}' AS service_id,
   ${doc} #>> '{record,poolId}' AS pool_id,
   (${doc} #>> '{record,capacity}')::bigint AS capacity,

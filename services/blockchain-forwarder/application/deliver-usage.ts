@@ -1,4 +1,5 @@
 import { claimed, settled, type BackOff } from '../domain/delivery';
+import type { StoredUsage } from '../domain/usage-record';
 import type { DeliveryOutcome, UsageSink } from '../ports/usage-sink';
 import type { UsageStore, VersionedDelivery } from '../ports/usage-store';
 
@@ -13,13 +14,17 @@ export interface DeliveryParts {
   random: () => number;
 }
 
-/** What came of one batch, by kind of outcome. */
-export type BatchResult = Record<DeliveryOutcome['kind'], number> & {
+/** What came of one batch. */
+export interface BatchResult {
+  delivered: StoredUsage[];
+  retry: number;
+  rejected: number;
   /** Why records must wait, each reason once. */
   errors: string[];
-};
+}
 
 const TRIES = 3;
+const NO_OUTCOME: DeliveryOutcome = { kind: 'retry', error: 'the sink gave no outcome for this record' };
 
 /**
  * Hands one batch of due records to a sink. The attempt is written down before it begins, so that no other replica
@@ -28,7 +33,7 @@ const TRIES = 3;
  */
 export async function deliverUsage(parts: DeliveryParts, earlyMs = 0): Promise<BatchResult> {
   const { sink, store, now } = parts;
-  const result: BatchResult = { delivered: 0, retry: 0, rejected: 0, errors: [] };
+  const result: BatchResult = { delivered: [], retry: 0, rejected: 0, errors: [] };
   const times = { now: now().toISOString(), until: new Date(now().getTime() + earlyMs).toISOString() };
   const due = await store.due(sink.name, times, sink.batchSize);
   if (due.length === 0) return result;
@@ -39,11 +44,14 @@ export async function deliverUsage(parts: DeliveryParts, earlyMs = 0): Promise<B
   if (!(await store.update(begun))) return result;
 
   const outcomes = await sink.deliver(begun.map(({ usage }) => usage));
-  const byId = new Map(begun.map(({ delivery }, index) => [delivery.usageId, outcomes[index]!]));
-  await settle(parts, claim, byId);
-  for (const outcome of outcomes) {
-    result[outcome.kind] += 1;
-    if (outcome.kind !== 'delivered' && !result.errors.includes(outcome.error)) result.errors.push(outcome.error);
+  const ended = begun.map(({ usage }, index) => ({ usage, outcome: outcomes[index] ?? NO_OUTCOME }));
+  await settle(parts, claim, new Map(ended.map(({ usage, outcome }) => [usage.record.id, outcome])));
+  for (const { usage, outcome } of ended) {
+    if (outcome.kind === 'delivered') result.delivered.push(usage);
+    else {
+      result[outcome.kind] += 1;
+      if (!result.errors.includes(outcome.error)) result.errors.push(outcome.error);
+    }
   }
   return result;
 }

@@ -1,4 +1,6 @@
+import { AsyncResource } from 'node:async_hooks';
 import { messageOf } from '../../../shared/errors';
+import { withContext } from '../../../shared/logging/context';
 import type { Logger } from '../../../shared/logging/logger';
 import { deliverUsage, type BatchResult, type DeliveryParts } from './deliver-usage';
 
@@ -9,18 +11,23 @@ export interface DeliveryLoop {
   stop(): Promise<void>;
 }
 
-/**
- * One for each sink, so that one that is down or slow holds up no other. Looks for due records when woken, and every
- * `everyMs` for those whose back-off ended.
- */
-export function startDeliveryLoop(
-  parts: DeliveryParts & { logger: Logger; everyMs: number; observe: (result: BatchResult) => void },
-): DeliveryLoop {
+export interface LoopParts extends DeliveryParts {
+  logger: Logger;
+  /** Looks for records whose back-off ended this often. */
+  everyMs: number;
+  /** After a wake, waits this long for more records: a batch costs the database and the sink hardly more than one record. */
+  gatherMs: number;
+  observe: (result: BatchResult) => void;
+}
+
+/** One for each sink, so that one that is down or slow holds up no other. */
+export function startDeliveryLoop(parts: LoopParts): DeliveryLoop {
   const { sink, logger, backOff } = parts;
-  let again = false;
+  /** `woken`: while running, so that it runs again soon after. */
+  let waiting: 'idle' | 'gathering' | 'running' | 'woken' = 'idle';
   let stopped = false;
   let failing = false;
-  let running: Promise<void> | undefined;
+  let running = Promise.resolve();
   let timer: NodeJS.Timeout | undefined;
 
   async function drain(): Promise<void> {
@@ -30,50 +37,65 @@ export function startDeliveryLoop(
       const result = await deliverUsage(parts, earlyMs);
       parts.observe(result);
       report(result);
-      const tried = result.delivered + result.retry + result.rejected;
-      if (failing && result.delivered > 0) earlyMs = backOff.capMs;
-      if (tried > 0) failing = result.delivered === 0;
-      more = result.delivered > 0 && (earlyMs > 0 || tried === sink.batchSize);
+      const delivered = result.delivered.length;
+      const tried = delivered + result.retry + result.rejected;
+      if (failing && delivered > 0) earlyMs = backOff.capMs;
+      if (tried > 0) failing = delivered === 0;
+      more = delivered > 0 && (earlyMs > 0 || tried === sink.batchSize);
     }
   }
 
-  function report(result: BatchResult): void {
-    const fields = { activity: 'usage.deliver', resource: sink.name, ...result };
-    if (result.rejected > 0)
-      logger.error('a sink refuses usage records; mend the sink, they are tried again later', fields);
-    else if (result.retry > 0 && !failing) logger.warn('a sink does not take usage records; they wait for it', fields);
-    else if (result.delivered > 0) logger.info('usage records delivered', { ...fields, result: 'ok' });
+  function report({ delivered, retry, rejected, errors }: BatchResult): void {
+    for (const { record, traceparent } of delivered) {
+      withContext({ requestId: record.id, traceparent: traceparent ?? undefined }, () =>
+        logger.info(`usage record delivered to ${sink.name}`, {
+          activity: 'usage.deliver',
+          who: 'system',
+          resource: record.id,
+          sink: sink.name,
+          result: 'ok',
+        }),
+      );
+    }
+    const fields = { activity: 'usage.deliver', sink: sink.name, retry, rejected, errors };
+    if (rejected > 0) logger.error('a sink refuses usage records; mend the sink, they are tried again later', fields);
+    else if (retry > 0 && !failing) logger.warn('a sink does not take usage records; they wait for it', fields);
   }
 
   async function run(): Promise<void> {
     try {
-      do {
-        again = false;
-        await drain();
-      } while (again && !stopped);
+      await drain();
     } catch (error) {
       logger.warn('deliveries wait until their state can be read and written', {
         activity: 'usage.deliver',
-        resource: sink.name,
+        sink: sink.name,
         result: 'waiting',
         error: messageOf(error),
       });
     }
   }
 
-  function wake(): void {
-    again = true;
-    if (running || stopped) return;
+  function runIn(ms: number): void {
     clearTimeout(timer);
-    running = run().finally(() => {
-      running = undefined;
-      if (!stopped) timer = setTimeout(wake, parts.everyMs);
-    });
+    timer = setTimeout(() => {
+      waiting = 'running';
+      running = run().then(() => {
+        const next = waiting === 'woken' ? parts.gatherMs : parts.everyMs;
+        waiting = waiting === 'woken' ? 'gathering' : 'idle';
+        if (!stopped) runIn(next);
+      });
+    }, ms);
   }
 
-  timer = setTimeout(wake, 0);
+  runIn(0);
   return {
-    wake,
+    // bound to the loop's own context, else its log lines would carry the request id of whoever woke it
+    wake: AsyncResource.bind(() => {
+      if (waiting === 'running') waiting = 'woken';
+      if (waiting !== 'idle' || stopped) return;
+      waiting = 'gathering';
+      runIn(parts.gatherMs);
+    }),
     stop: async () => {
       stopped = true;
       clearTimeout(timer);

@@ -28,7 +28,8 @@ export async function ingestEvents(events: readonly EndOfUse[], parts: IngestPar
   const batch = new Batch(parts.now());
   for (const event of events) await batch.add(event);
   for (let attempt = 0; attempt < TRIES; attempt += 1) {
-    const known = await parts.store.find([...batch.usages.keys()]);
+    // nearly all events are new: only an insert that was refused needs a look at what is there
+    const known = attempt === 0 ? new Map<string, StoredUsage>() : await parts.store.find([...batch.usages.keys()]);
     const fresh = [...batch.usages.values()].filter(({ usage }) => !known.has(usage.record.id));
     const deliveries = fresh.flatMap(({ usage }) =>
       parts.sinks.map((sink) => newDelivery(usage.record.id, sink, batch.receivedAt)),
@@ -74,6 +75,7 @@ class Batch {
       usageHash: await canonicalHash(record),
       contentHash: await canonicalHash({ source, type, data }),
       receivedAt: this.receivedAt.toISOString(),
+      traceparent: event.traceparent ?? null,
     };
     const first = this.usages.get(event.id);
     if (!first) this.usages.set(event.id, { usage, event });

@@ -33,7 +33,11 @@ export interface ContractArtifact {
   bytecode: string;
 }
 
-type Solc = typeof import('solc').default;
+/** solc-js, as far as it is used here. */
+export interface Solc {
+  version(): string;
+  compile(standardJsonInput: string): string;
+}
 
 /** @throws when the source does not compile without a warning, with what the compiler says */
 export function compileUsageLedger(solc: Solc, source: string): ContractArtifact {

@@ -39,14 +39,20 @@ export interface StoredUsage extends SealedRecord {
   contentHash: string;
   /** RFC 3339. */
   receivedAt: string;
+  /** W3C trace context of what ended the use: the delivery's log lines carry it on. Not part of the record. */
+  traceparent: string | null;
 }
 
 /** The ends of uses, with the fields of their events (shared/contracts/events.ts) that a record is made of. */
 export type EndOfUse = EndOfTask | EndOfAllocation;
 
-interface EndOfTask {
+interface Envelope {
   id: string;
   source: string;
+  traceparent?: string | undefined;
+}
+
+interface EndOfTask extends Envelope {
   type: 'task.stopped' | 'task.failed';
   data: {
     taskId: string;
@@ -62,9 +68,7 @@ interface EndOfTask {
   };
 }
 
-interface EndOfAllocation {
-  id: string;
-  source: string;
+interface EndOfAllocation extends Envelope {
   type: 'allocation.released';
   data: {
     allocation_id: string;

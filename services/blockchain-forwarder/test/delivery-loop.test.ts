@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { silentLogger } from '../../../shared/logging/logger';
 import { unavailable } from '../../../shared/errors';
 import type { MemorySink } from '../adapters/memory-sink';
+import type { BatchResult } from '../application/deliver-usage';
 import { startDeliveryLoop, type DeliveryLoop } from '../application/delivery-loop';
 import { taskStopped } from './support/samples';
 import { startForwarder, type Forwarder } from './support/forwarder';
@@ -17,12 +18,17 @@ const states = async (sink: MemorySink) =>
     deliveries.find((delivery) => delivery.sink === sink.name)!,
   );
 
+async function counts(batch: Promise<BatchResult>) {
+  const { delivered, retry, rejected } = await batch;
+  return { delivered: delivered.length, retry, rejected };
+}
+
 describe('one batch', () => {
   it('when a sink is down, then its records wait with back-off and the other sink has them all', async () => {
     await forwarder.publish(...Array.from({ length: 5 }, () => taskStopped()));
     forwarder.http.down = true;
-    expect(await forwarder.deliver(forwarder.http)).toMatchObject({ delivered: 0, retry: 5 });
-    expect(await forwarder.deliver(forwarder.evm)).toMatchObject({ delivered: 5, retry: 0 });
+    expect(await forwarder.deliver(forwarder.http)).toMatchObject({ delivered: [], retry: 5 });
+    expect(await counts(forwarder.deliver(forwarder.evm))).toMatchObject({ delivered: 5, retry: 0 });
     expect(await forwarder.deliver(forwarder.http)).toMatchObject({ retry: 0 });
     forwarder.later(500);
     expect(await forwarder.deliver(forwarder.http)).toMatchObject({ retry: 5 });
@@ -47,9 +53,9 @@ describe('one batch', () => {
     jest.spyOn(forwarder.http, 'deliver').mockRejectedValueOnce(new Error('killed'));
     await expect(forwarder.deliver(forwarder.http)).rejects.toThrow('killed');
     forwarder.later(59_000);
-    expect(await forwarder.deliver(forwarder.http, 30_000)).toMatchObject({ delivered: 0 });
+    expect(await forwarder.deliver(forwarder.http, 30_000)).toMatchObject({ delivered: [] });
     forwarder.later(1_000);
-    expect(await forwarder.deliver(forwarder.http)).toMatchObject({ delivered: 1 });
+    expect(await counts(forwarder.deliver(forwarder.http))).toMatchObject({ delivered: 1 });
     expect((await states(forwarder.http))[0]).toMatchObject({ state: 'delivered', attempts: 2 });
   });
 
@@ -58,7 +64,7 @@ describe('one batch', () => {
     const deliver = forwarder.http.deliver.bind(forwarder.http);
     jest.spyOn(forwarder.http, 'deliver').mockImplementationOnce(async () => {
       forwarder.later(60_000);
-      expect(await forwarder.deliver(forwarder.http)).toMatchObject({ delivered: 1 });
+      expect(await counts(forwarder.deliver(forwarder.http))).toMatchObject({ delivered: 1 });
       return [{ kind: 'retry', error: 'late' }];
     });
     await forwarder.deliver(forwarder.http);
@@ -71,12 +77,12 @@ describe('one batch', () => {
     await forwarder.publish(...events);
     const refused = (await forwarder.store.find([events[0]!.id])).get(events[0]!.id)!;
     forwarder.http.refuses.add(refused.usageHash);
-    expect(await forwarder.deliver(forwarder.http)).toMatchObject({ delivered: 1, rejected: 1 });
+    expect(await counts(forwarder.deliver(forwarder.http))).toMatchObject({ delivered: 1, rejected: 1 });
     forwarder.later(3_599_000);
-    expect(await forwarder.deliver(forwarder.http)).toMatchObject({ delivered: 0, rejected: 0 });
+    expect(await forwarder.deliver(forwarder.http)).toMatchObject({ delivered: [], rejected: 0 });
     forwarder.http.refuses.clear();
     forwarder.later(1_000);
-    expect(await forwarder.deliver(forwarder.http)).toMatchObject({ delivered: 1 });
+    expect(await counts(forwarder.deliver(forwarder.http))).toMatchObject({ delivered: 1 });
   });
 });
 
@@ -94,6 +100,7 @@ describe('the loop', () => {
       random: () => 0,
       leaseMs: 60_000,
       everyMs,
+      gatherMs: 5,
       backOff: { firstMs: 20_000, capMs: 30_000, rejectedMs: 3_600_000 },
       observe: () => undefined,
     });

@@ -14,7 +14,7 @@ const instant = (seconds: number): Date => new Date(at(seconds));
 async function storedUsage(data: Parameters<typeof usageRecord>[0] = {}): Promise<StoredUsage> {
   const record = usageRecord(data);
   const hash = await canonicalHash(record);
-  return { record, usageHash: hash, contentHash: hash, receivedAt: T0.toISOString() };
+  return { record, usageHash: hash, contentHash: hash, receivedAt: T0.toISOString(), traceparent: null };
 }
 
 /** What every store keeps to: ports/usage-store.ts. Users and sinks are new in each test, so that a store may be shared. */

@@ -25,12 +25,14 @@ export class MemoryPoolCatalogue implements PoolCatalogue {
   }
 
   async replace(stored: StoredPool, next: Pool): Promise<StoredPool> {
-    await this.unchanged(stored);
+    await Promise.resolve();
+    this.demandUnchanged(stored);
     return this.put(next);
   }
 
   async remove(stored: StoredPool, forget?: string | null): Promise<void> {
-    await this.unchanged(stored);
+    await Promise.resolve();
+    this.demandUnchanged(stored);
     this.pools.delete(stored.pool.id);
     if (forget != null) this.answers.delete(forget);
   }
@@ -49,14 +51,15 @@ export class MemoryPoolCatalogue implements PoolCatalogue {
   }
 
   unsettled(before: string): Promise<string[]> {
-    const left = [...this.pools.values()].filter(
-      ({ pool }) => pool.pendingSince !== null && pool.pendingSince < before,
-    );
-    return Promise.resolve(left.map(({ pool }) => pool.id));
+    const left = [...this.pools.values()]
+      .flatMap(({ pool: { id, pendingSince } }) =>
+        pendingSince !== null && pendingSince < before ? [{ id, pendingSince }] : [],
+      )
+      .sort((a, b) => (a.pendingSince < b.pendingSince ? -1 : 1));
+    return Promise.resolve(left.slice(0, 100).map(({ id }) => id));
   }
 
-  private async unchanged(stored: StoredPool): Promise<void> {
-    await Promise.resolve();
+  private demandUnchanged(stored: StoredPool): void {
     if (this.pools.get(stored.pool.id)?.etag !== stored.etag) throw new ConflictError('possible etag mismatch');
   }
 

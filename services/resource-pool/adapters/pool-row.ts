@@ -1,12 +1,13 @@
 import { z } from 'zod';
 import { timestamp, uuid } from '../../../shared/contracts/fields';
-import type { Pending, Pool, PoolDescription } from '../domain/pool';
+import type { Pending, Pool, Undo } from '../domain/pool';
 
 const undoRow = z.object({
   name: z.string(),
   resource_type: z.string(),
   total_capacity: z.int(),
   location: z.string(),
+  version: z.int(),
   updated_at: timestamp,
 });
 
@@ -15,7 +16,6 @@ export const poolRow = z
   .object({
     id: uuid,
     ...undoRow.shape,
-    version: z.int(),
     revision: z.int().default(1),
     created_at: timestamp,
     pending: z.enum(['open', 'abandon', 'resize', 'close']).nullable(),
@@ -26,7 +26,6 @@ export const poolRow = z
   .transform((row): Pool => ({
     id: row.id,
     ...describe(row),
-    version: row.version,
     revision: row.revision,
     createdAt: row.created_at,
     pending: pendingOf(row),
@@ -54,22 +53,24 @@ function pendingOf(row: {
 
 type UndoRow = z.infer<typeof undoRow>;
 
-function describe(row: UndoRow): PoolDescription & { updatedAt: string } {
+function describe(row: UndoRow): Undo {
   return {
     name: row.name,
     resourceType: row.resource_type,
     totalCapacity: row.total_capacity,
     location: row.location,
+    version: row.version,
     updatedAt: row.updated_at,
   };
 }
 
-function toUndoRow(pool: PoolDescription & { updatedAt: string }): UndoRow {
+function toUndoRow(pool: Undo): UndoRow {
   return {
     name: pool.name,
     resource_type: pool.resourceType,
     total_capacity: pool.totalCapacity,
     location: pool.location,
+    version: pool.version,
     updated_at: pool.updatedAt,
   };
 }
@@ -79,7 +80,6 @@ export function toPoolRow(pool: Pool): z.input<typeof poolRow> {
   return {
     id: pool.id,
     ...toUndoRow(pool),
-    version: pool.version,
     revision: pool.revision,
     created_at: pool.createdAt,
     pending: pending?.kind ?? null,

@@ -1,37 +1,28 @@
 import type { InventoryView } from '../../../shared/contracts/inventory';
-import { isVisible, poolNotFound, type Pool } from '../domain/pool';
+import { isVisible, poolNotFound, shown, type Pool } from '../domain/pool';
 import type { PoolFilter } from '../ports/pool-catalogue';
 import type { Rooms } from './settle-pool';
 
-/** A pool with the numbers of its inventory. */
-export interface PoolWithNumbers {
-  pool: Pool;
-  inventory: InventoryView;
-}
-
-/** @throws AppError `pool.not_found`, `unavailable` */
-export async function getPool(rooms: Rooms, id: string): Promise<PoolWithNumbers> {
+/** @returns a pool with the numbers of its inventory. @throws AppError `pool.not_found`, `unavailable` */
+export async function getPool(rooms: Rooms, id: string): Promise<{ pool: Pool; inventory: InventoryView }> {
   const stored = await rooms.catalogue.get(id);
   if (!stored || !isVisible(stored.pool)) throw poolNotFound(id);
-  const [found] = await withNumbers(rooms, [stored.pool]);
+  const inventory = (await rooms.inventories.lookup([id])).get(id);
   // closed, and its row about to go
-  if (!found) throw poolNotFound(id);
-  return found;
+  if (!inventory) throw poolNotFound(id);
+  return { pool: shown(stored.pool), inventory };
 }
 
-/** Oldest first. A pool that is being deleted at this moment may be missing. */
+/** Oldest first. `numbers` lacks a pool that is being deleted at this moment. */
 export async function listPools(
   rooms: Rooms,
   filter: PoolFilter,
 ): Promise<{ pools: Pool[]; numbers: Map<string, InventoryView> }> {
-  const pools = await rooms.catalogue.list(filter);
+  const pools = (await rooms.catalogue.list(filter)).map(shown);
   return { pools, numbers: await rooms.inventories.lookup(pools.map(({ id }) => id)) };
 }
 
-async function withNumbers(rooms: Rooms, pools: Pool[]): Promise<PoolWithNumbers[]> {
-  const numbers = await rooms.inventories.lookup(pools.map(({ id }) => id));
-  return pools.flatMap((pool) => {
-    const inventory = numbers.get(pool.id);
-    return inventory ? [{ pool, inventory }] : [];
-  });
+/** Pools of that name, oldest first; ten at most. */
+export async function findPools({ catalogue }: Rooms, name: string): Promise<Pool[]> {
+  return (await catalogue.list({ name, limit: 10 })).map(shown);
 }

@@ -1,5 +1,5 @@
 import { ConflictError } from '../../../shared/dapr/sidecar-error';
-import { AppError } from '../../../shared/errors';
+import { AppError, hasCode } from '../../../shared/errors';
 import { type Pool, settled, undone } from '../domain/pool';
 import type { Inventories } from '../ports/inventories';
 import type { PoolCatalogue, StoredPool } from '../ports/pool-catalogue';
@@ -34,7 +34,13 @@ export async function settlePool(rooms: Rooms, stored: StoredPool): Promise<Stor
     case undefined:
       return stored;
     case 'open':
-      await inventories.open(pool.id, pool.totalCapacity, revision);
+      try {
+        await inventories.open(pool.id, pool.totalCapacity, revision);
+      } catch (error) {
+        // closed: the creation was given up meanwhile
+        if (hasCode(error, 'pool.not_found')) return catalogue.get(pool.id);
+        throw error;
+      }
       return writeDown(catalogue, stored, (current) => catalogue.replace(current, settled(pool)));
     case 'resize': {
       const refusal = await refusalOf(inventories.resize(pool.id, pool.totalCapacity, revision));

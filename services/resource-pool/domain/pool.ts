@@ -13,13 +13,15 @@ export interface PoolDescription {
  * (application/settle-pool.ts):
  * - `open`: made, its inventory not yet there; nobody can see the pool. - `abandon`: the same, given up; it will vanish,
  *   and with it what the creation's Idempotency-Key stands for.
- * - `resize`: changed, the inventory's total follows; `undo` holds what was before, should it be refused.
+ * - `resize`: to be changed, the inventory's total with it; `undo` holds what was before: readers see that until the
+ *   inventory has agreed, so a refused change was never there.
  * - `close`: to be deleted, unless the inventory is in use.
  */
 export type Pending =
-  | { kind: 'open' | 'abandon'; requestKey: string | null }
-  | { kind: 'close' }
-  | { kind: 'resize'; undo: PoolDescription & { updatedAt: string } };
+  { kind: 'open' | 'abandon'; requestKey: string | null } | { kind: 'close' } | { kind: 'resize'; undo: Undo };
+
+/** What a resize replaces. */
+export type Undo = PoolDescription & Pick<Pool, 'version' | 'updatedAt'>;
 
 export interface Pool extends PoolDescription {
   id: string;
@@ -63,18 +65,19 @@ export function settled(pool: Pool): Pool {
 export function redescribe(pool: Pool, description: PoolDescription, now: string): Pool {
   const changed = { ...pool, ...description, version: pool.version + 1, updatedAt: now };
   if (description.totalCapacity === pool.totalCapacity) return changed;
-  const { name, resourceType, totalCapacity, location, updatedAt } = pool;
-  return withPending(
-    changed,
-    { kind: 'resize', undo: { name, resourceType, totalCapacity, location, updatedAt } },
-    now,
-  );
+  const { name, resourceType, totalCapacity, location, version, updatedAt } = pool;
+  const undo = { name, resourceType, totalCapacity, location, version, updatedAt };
+  return withPending(changed, { kind: 'resize', undo }, now);
 }
 
-/** Back to what it was before a resize that was refused; the version grows, since readers may have seen the other. */
+/** What readers see of it. */
+export function shown(pool: Pool): Pool {
+  return pool.pending?.kind === 'resize' ? { ...pool, ...pool.pending.undo } : pool;
+}
+
+/** Back to what it was before a resize that was refused. */
 export function undone(pool: Pool): Pool {
-  const undo = pool.pending?.kind === 'resize' ? pool.pending.undo : {};
-  return { ...settled(pool), ...undo, version: pool.version + 1 };
+  return settled(shown(pool));
 }
 
 export function poolNotFound(id: string): AppError {

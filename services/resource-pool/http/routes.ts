@@ -6,7 +6,7 @@ import { decodeCursor, pageOutput, pageQuery } from '../../../shared/http/paging
 import { route, type Route } from '../../../shared/http/route';
 import { createPool } from '../application/create-pool';
 import { deletePool } from '../application/delete-pool';
-import { getPool, listPools } from '../application/read-pools';
+import { findPools, getPool, listPools } from '../application/read-pools';
 import type { Rooms } from '../application/settle-pool';
 import { updatePool } from '../application/update-pool';
 import type { Pool, PoolDescription } from '../domain/pool';
@@ -163,7 +163,7 @@ export function internalRoutes(rooms: Rooms): Route[] {
       query: z.strictObject({ name: displayName }),
       responses: { 200: z.array(z.object({ id: uuid, name: displayName })) },
       handle: async ({ query }) => {
-        const pools = await rooms.catalogue.list({ name: query.name, limit: 10 });
+        const pools = await findPools(rooms, query.name);
         return { status: 200, body: pools.map(({ id, name }) => ({ id, name })) };
       },
     }),

@@ -53,6 +53,7 @@ const taskRow = z.object({
     .nullable(),
   history: z.array(z.object({ status, at: time, reason: z.string(), actor: z.string() })),
   requestKey: z.string().nullable(),
+  trace: z.string().nullable(),
 });
 
 export function toTaskRow(task: Task): Task & { open: boolean } {

@@ -18,6 +18,7 @@ import type { ReadinessProbe } from '../ports/readiness-probe';
 import type { TaskStore, Versioned } from '../ports/task-store';
 import { startContainer } from './start-container';
 import { endedEvent, startedEvent } from './task-events';
+import { inTraceOf } from './task-trace';
 
 export interface SettleParts {
   store: TaskStore;
@@ -64,15 +65,19 @@ export function createSettler(parts: SettleParts): Settler {
       if (lostRace && hasEnded(task)) await runtime.remove(taskId);
       if (task.status === 'Running' || hasEnded(task)) return task;
       try {
-        if (task.status === 'Pending') await takeCapacity(found);
-        else if (task.status === 'Starting') await start(found, signal);
-        else await takeBack(found);
+        await inTraceOf(task, () => advance(found, signal));
       } catch (error) {
         if (!hasCode(error, 'task.version_conflict')) throw error;
         lostRace = true;
       }
     }
     throw new Error(`task ${taskId} did not come to rest in ${MAX_STEPS} steps`);
+  }
+
+  function advance(found: Versioned, signal: AbortSignal): Promise<void> {
+    if (found.task.status === 'Pending') return takeCapacity(found);
+    if (found.task.status === 'Starting') return start(found, signal);
+    return takeBack(found);
   }
 
   async function takeCapacity({ task, version }: Versioned): Promise<void> {

@@ -1,5 +1,6 @@
 import { AppError, hasCode } from '../../../shared/errors';
 import { checkFingerprint, type IdempotencyKey } from '../../../shared/http/conditions';
+import { currentContext } from '../../../shared/logging/context';
 import { notForOthers, poolMissing, startCancelled, unknownServiceType } from '../domain/errors';
 import type { ServiceType } from '../domain/service-type';
 import { newTask, type Task } from '../domain/task';
@@ -63,6 +64,7 @@ export function createStartTask(parts: StartTaskParts) {
       allocationId: parts.newId(),
       capacity: type.capacity.units,
       requestKey: idempotency?.id ?? null,
+      trace: currentContext()?.traceparent ?? null,
     });
   }
 

@@ -70,6 +70,8 @@ export interface Task {
   history: readonly Step[];
   /** Names the row of the Idempotency-Key that asked for it; null without one. */
   requestKey: string | null;
+  /** W3C trace context of that request: what happens to the task by itself is told as part of it. */
+  trace: string | null;
 }
 
 const NEXT: Record<TaskStatus, readonly TaskStatus[]> = {
@@ -114,6 +116,7 @@ export type NewTask = Pick<
   | 'allocationId'
   | 'capacity'
   | 'requestKey'
+  | 'trace'
 >;
 
 export function newTask(given: NewTask): Task {

@@ -50,6 +50,7 @@ export function buildTask(overrides: Partial<NewTask> = {}): Task {
     allocationId: randomUUID(),
     capacity: 100,
     requestKey: null,
+    trace: null,
     ...overrides,
   });
 }

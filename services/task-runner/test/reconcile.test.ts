@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto';
+import { currentContext, withContext } from '../../../shared/logging/context';
+import { silentLogger } from '../../../shared/logging/logger';
 import { runtimeUnavailable } from '../domain/errors';
 import { running, starting, type Task } from '../domain/task';
 import { buildProcess, buildTask, buildWorld, eventually, type World } from './build';
@@ -77,6 +79,23 @@ describe('the end of a container', () => {
     expect(world.store.all()[0]).toMatchObject({ status: 'Error', outcome: { reason: 'crashed', exitCode: 143 } });
     await expectBalance(world);
   });
+});
+
+test('when a task ends by itself, then its log lines carry the trace of the request that made it', async () => {
+  const lines: string[] = [];
+  const world = buildWorld();
+  const service = buildProcess(world, {
+    ...silentLogger,
+    info: (message) => void lines.push(`${message} ${currentContext()?.traceparent.slice(3, 35)}`),
+  });
+  const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+  const { id } = await withContext({ requestId: 'r', traceparent }, () => service.startTask(request()));
+  world.runtime.exit(id, 0, { untold: true });
+  await service.reconcile();
+  expect(lines).toEqual([
+    `task ${id} is Running 0af7651916cd43dd8448eb211c80319c`,
+    `task ${id} is Stopped 0af7651916cd43dd8448eb211c80319c`,
+  ]);
 });
 
 describe('the runtime away', () => {

@@ -9,13 +9,24 @@ const SECRET = 'a-secret-for-tests-that-is-long-enough';
 const SUB = '11111111-1111-4111-8111-111111111111';
 const rules = { secret: SECRET, issuer: 'identity', audience: 'resource-manager' };
 
-const usual: jwt.SignOptions = { algorithm: 'HS256', subject: SUB, issuer: 'identity', audience: 'resource-manager', expiresIn: '1h' };
+const usual: jwt.SignOptions = {
+  algorithm: 'HS256',
+  subject: SUB,
+  issuer: 'identity',
+  audience: 'resource-manager',
+  expiresIn: '1h',
+};
 
-function sign(options: jwt.SignOptions = {}, claims: object = { roles: ['user'] }, key: jwt.Secret | KeyObject = SECRET): string {
+function sign(
+  options: jwt.SignOptions = {},
+  claims: object = { roles: ['user'] },
+  key: jwt.Secret | KeyObject = SECRET,
+): string {
   return `Bearer ${jwt.sign(claims, key as jwt.Secret, { ...usual, ...options })}`;
 }
 
-const part = (value: unknown): string => Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url');
+const part = (value: unknown): string =>
+  Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url');
 
 async function codeOf(answer: Promise<unknown>): Promise<string> {
   return answer.then(
@@ -43,7 +54,13 @@ describe('HS256 with the shared secret', () => {
     expect(await codeOf(authenticate(header))).toBe('unauthenticated auth.token_missing');
   });
 
-  const body = { sub: SUB, iss: 'identity', aud: 'resource-manager', exp: Math.floor(Date.now() / 1000) + 600, roles: ['admin'] };
+  const body = {
+    sub: SUB,
+    iss: 'identity',
+    aud: 'resource-manager',
+    exp: Math.floor(Date.now() / 1000) + 600,
+    roles: ['admin'],
+  };
   const forged = (header: unknown): string => {
     const text = `${part(header)}.${part(body)}`;
     return `Bearer ${text}.${createHmac('sha256', 'guess').update(text).digest('base64url')}`;
@@ -62,7 +79,10 @@ describe('HS256 with the shared secret', () => {
     ['a wrong audience', sign({ audience: 'somewhere' })],
     ['a time that has not come', sign({ notBefore: '1h' })],
     ['a sub that is a role’s name', sign({ subject: 'admin' })],
-    ['no expiry', `Bearer ${jwt.sign({ roles: [] }, SECRET, { subject: SUB, issuer: 'identity', audience: 'resource-manager' })}`],
+    [
+      'no expiry',
+      `Bearer ${jwt.sign({ roles: [] }, SECRET, { subject: SUB, issuer: 'identity', audience: 'resource-manager' })}`,
+    ],
     ['roles that are no list', sign({}, { roles: 'admin' })],
     ['a header that is no JSON', `Bearer ${part('{')}.${part(body)}.abc`],
     ['a header that is a number', `Bearer ${part('1')}.${part(body)}.abc`],
@@ -111,18 +131,23 @@ describe('RS256 and ES256 by the key set of the IdentityService', () => {
   });
 
   const withKeys = (more: Partial<typeof rules> = {}) => createAuthenticator({ ...rules, ...more, jwksUrl: url });
-  const rs = (options: jwt.SignOptions = {}, key = rsa.privateKey) => sign({ algorithm: 'RS256', keyid: 'rsa', ...options }, {}, key);
+  const rs = (options: jwt.SignOptions = {}, key = rsa.privateKey) =>
+    sign({ algorithm: 'RS256', keyid: 'rsa', ...options }, {}, key);
 
   test('both are accepted, the keys are read once, and HS256 still works beside them', async () => {
     const authenticate = withKeys();
     for (let round = 0; round < 3; round += 1) await expect(authenticate(rs())).resolves.toMatchObject({ sub: SUB });
     expect(asked).toBe(1);
-    await expect(authenticate(sign({ algorithm: 'ES256', keyid: 'ec' }, {}, ec.privateKey))).resolves.toMatchObject({ sub: SUB });
+    await expect(authenticate(sign({ algorithm: 'ES256', keyid: 'ec' }, {}, ec.privateKey))).resolves.toMatchObject({
+      sub: SUB,
+    });
     await expect(authenticate(sign())).resolves.toMatchObject({ sub: SUB });
   });
 
   test('without a shared secret, HS256 is refused', async () => {
-    expect(await codeOf(createAuthenticator({ jwksUrl: url, issuer: 'identity', audience: 'resource-manager' })(sign()))).toContain('token_invalid');
+    expect(
+      await codeOf(createAuthenticator({ jwksUrl: url, issuer: 'identity', audience: 'resource-manager' })(sign())),
+    ).toContain('token_invalid');
   });
 
   test.each<[string, () => string]>([

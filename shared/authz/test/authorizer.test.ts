@@ -22,7 +22,10 @@ afterEach(() => {
 afterAll(() => rm(folder, { recursive: true }));
 
 let files = 0;
-async function withPolicy(policy: string, logger: Logger = silentLogger): Promise<{ authorizer: Authorizer; file: string }> {
+async function withPolicy(
+  policy: string,
+  logger: Logger = silentLogger,
+): Promise<{ authorizer: Authorizer; file: string }> {
   const file = join(folder, `policy-${(files += 1)}.csv`);
   await writeFile(file, policy);
   const authorizer = await createAuthorizer({ model: MODEL, policy: file }, logger);
@@ -44,12 +47,9 @@ describe('the matcher', () => {
     const { authorizer } = await withPolicy('p, owner, resource_pools/{pool_id}, resource_pool:get');
     const may = (path: string) => authorizer.allows(as('owner'), path, 'resource_pool:get');
     expect(may(`resource_pools/${POOL}`)).toBe(true);
-    expect(['resource_pools', 'resource_pools/', `resource_pools/${POOL}/allocations`, `x/resource_pools/${POOL}`].map(may)).toEqual([
-      false,
-      false,
-      false,
-      false,
-    ]);
+    expect(
+      ['resource_pools', 'resource_pools/', `resource_pools/${POOL}/allocations`, `x/resource_pools/${POOL}`].map(may),
+    ).toEqual([false, false, false, false]);
     expect(authorizer.allows(as('owner'), `resource_pools/${POOL}`, 'resource_pool:delete')).toBe(false);
   });
 
@@ -66,7 +66,9 @@ describe('the matcher', () => {
     expect(authorizer.allows(as('user'), `resource_pools/${POOL}`, 'resource_pool:update')).toBe(true);
     expect(authorizer.allows(as('user'), `resource_pools/${POOL}/allocations`, 'resource_allocation:list')).toBe(true);
     expect(authorizer.allows(as('user'), `resource_pools/${OTHER}`, 'resource_pool:update')).toBe(false);
-    expect(authorizer.allows({ sub: OTHER, roles: ['user'] }, `resource_pools/${POOL}`, 'resource_pool:update')).toBe(false);
+    expect(authorizer.allows({ sub: OTHER, roles: ['user'] }, `resource_pools/${POOL}`, 'resource_pool:update')).toBe(
+      false,
+    );
   });
 
   test('g lines give a user a role, and a role another role', async () => {
@@ -97,7 +99,9 @@ describe('a policy file that is faulty', () => {
   });
 
   test('that is missing: the service does not start', async () => {
-    await expect(createAuthorizer({ model: MODEL, policy: join(folder, 'none.csv') }, silentLogger)).rejects.toThrow(/ENOENT/);
+    await expect(createAuthorizer({ model: MODEL, policy: join(folder, 'none.csv') }, silentLogger)).rejects.toThrow(
+      /ENOENT/,
+    );
   });
 });
 
@@ -153,13 +157,18 @@ describe('the shipped policies', () => {
 
   test.each<[string, string[]]>([
     ['admin', Object.keys(objects)],
-    ['resource-pool-owner', Object.keys(objects).filter((name) => /^resource_/.test(name) && name !== 'resource_allocation:create')],
+    [
+      'resource-pool-owner',
+      Object.keys(objects).filter((name) => /^resource_/.test(name) && name !== 'resource_allocation:create'),
+    ],
     ['service', [...pools, ...Object.keys(objects).filter((name) => name.startsWith('resource_allocation')), ...usage]],
     ['user', [...pools, ...Object.keys(objects).filter((name) => name.startsWith('task')), ...usage]],
     ['nobody', []],
   ])('%s may exactly what its role is for', async (role, allowed) => {
     const { authorizer } = await withPolicy(await readFile('shared/authz/policy.csv', 'utf8'));
-    const opened = Object.entries(objects).filter(([permission, object]) => authorizer.allows(as(role), object, permission));
+    const opened = Object.entries(objects).filter(([permission, object]) =>
+      authorizer.allows(as(role), object, permission),
+    );
     expect(opened.map(([permission]) => permission).sort()).toEqual([...new Set(allowed)].sort());
   });
 

@@ -18,7 +18,8 @@ const base = {
   task_id: null,
 };
 
-const created = (): CloudEvent => newEvent('allocation.created', { id: randomUUID(), source: 'allocation', time: now, data: base });
+const created = (): CloudEvent =>
+  newEvent('allocation.created', { id: randomUUID(), source: 'allocation', time: now, data: base });
 const released = (): CloudEvent =>
   newEvent('allocation.released', {
     id: randomUUID(),
@@ -200,5 +201,7 @@ test('an event carries the trace of the request that caused it', () => {
 });
 
 test('the index is named and filtered by app', () => {
-  expect(outboxSchema('task-runner')).toContain(`state_outbox_task_runner ON state (created_at) WHERE key LIKE 'task-runner||outbox:%'`);
+  expect(outboxSchema('task-runner')).toContain(
+    `state_outbox_task_runner ON state (created_at) WHERE key LIKE 'task-runner||outbox:%'`,
+  );
 });

@@ -49,7 +49,13 @@ const routes = [
 
 interface Document {
   openapi: string;
-  paths: Record<string, Record<string, { operationId: string; security: unknown; parameters: { name: string; in: string }[]; responses: object }>>;
+  paths: Record<
+    string,
+    Record<
+      string,
+      { operationId: string; security: unknown; parameters: { name: string; in: string }[]; responses: object }
+    >
+  >;
 }
 
 const document = openApiDocument('resource-pool', routes) as Document;
@@ -66,13 +72,18 @@ test('it lists what the schemas accept, with parameters, headers, permission and
   expect(list.parameters.map(({ name }) => name).sort()).toEqual(['cursor', 'limit', 'name']);
   expect(list.security).toEqual([{ bearer: [] }]);
   const change = document.paths['/resource_pools/{pool_id}']!['put']!;
-  expect(change.parameters.map((field) => `${field.in} ${field.name}`).sort()).toEqual(['header If-Match', 'path pool_id']);
+  expect(change.parameters.map((field) => `${field.in} ${field.name}`).sort()).toEqual([
+    'header If-Match',
+    'path pool_id',
+  ]);
   expect(Object.keys(change.responses)).toEqual(['200', '400', '401', '403', '503', 'default']);
   expect(JSON.stringify(change)).toContain('pool.not_found');
 });
 
 test('routes that are for sidecars are not in it, and no two operations share an id', () => {
   expect(Object.keys(document.paths)).toEqual(['/resource_pools', '/resource_pools/{pool_id}']);
-  const ids = Object.values(document.paths).flatMap((path) => Object.values(path).map(({ operationId }) => operationId));
+  const ids = Object.values(document.paths).flatMap((path) =>
+    Object.values(path).map(({ operationId }) => operationId),
+  );
   expect(new Set(ids).size).toBe(ids.length);
 });

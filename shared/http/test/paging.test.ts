@@ -34,9 +34,11 @@ test.each(['0', '-1', '1001', '1.5', 'many', ''])('limit %p is refused', (limit)
 
 describe('a page', () => {
   const url = new URL('http://localhost/resource_pools?name=a%20b&limit=2&cursor=old');
-  const rows = ['0b0f9a52-4c0e-4f5e-9a39-5d2a1a6f3c11', '1b0f9a52-4c0e-4f5e-9a39-5d2a1a6f3c11', '2b0f9a52-4c0e-4f5e-9a39-5d2a1a6f3c11'].map(
-    (id) => ({ id, at: keyset.at }),
-  );
+  const rows = [
+    '0b0f9a52-4c0e-4f5e-9a39-5d2a1a6f3c11',
+    '1b0f9a52-4c0e-4f5e-9a39-5d2a1a6f3c11',
+    '2b0f9a52-4c0e-4f5e-9a39-5d2a1a6f3c11',
+  ].map((id) => ({ id, at: keyset.at }));
   const page = (given: typeof rows) =>
     pageOutput(
       { url },

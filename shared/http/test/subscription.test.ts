@@ -38,7 +38,11 @@ function event(fields: Record<string, unknown> = {}): Record<string, unknown> {
 async function deliver(handle: Subscription['handle'], events: unknown[], headers = sidecarHeaders()) {
   const logger = recordingLogger();
   const app = await testApp(subscriptionRoutes([{ topic: TOPIC, handle }], logger), logger);
-  const entries = events.map((entry, index) => ({ entryId: `e${index}`, event: entry, contentType: 'application/cloudevents+json' }));
+  const entries = events.map((entry, index) => ({
+    entryId: `e${index}`,
+    event: entry,
+    contentType: 'application/cloudevents+json',
+  }));
   const answer = await request(app)
     .post(eventPath(TOPIC))
     .set(headers)
@@ -59,7 +63,13 @@ test('valid events reach the handler together and are acknowledged one by one', 
 test('an invalid event comes again until it is dead, and does not hold up the others', async () => {
   const handle = jest.fn<Promise<void>, [CloudEvent[]]>(async () => undefined);
   const poisoned = event({ data: { allocation_id: 'none' } });
-  const { verdicts, logger } = await deliver(handle, [poisoned, event(), event({ type: 'task.stopped' }), null, 'text']);
+  const { verdicts, logger } = await deliver(handle, [
+    poisoned,
+    event(),
+    event({ type: 'task.stopped' }),
+    null,
+    'text',
+  ]);
   expect(verdicts).toEqual({ e0: 'RETRY', e1: 'SUCCESS', e2: 'RETRY', e3: 'RETRY', e4: 'RETRY' });
   expect(handle.mock.calls[0]![0]).toHaveLength(1);
   const warnings = logger.lines.filter(({ level }) => level === 'warn');
@@ -73,7 +83,9 @@ test('a handler that fails: all valid ones come again, and the log says why', as
   }, [event(), event()]);
   expect(answer.status).toBe(200);
   expect(verdicts).toEqual({ e0: 'RETRY', e1: 'RETRY' });
-  expect(logger.lines).toContainEqual(expect.objectContaining({ level: 'warn', result: 'state_store.unavailable', events: 2 }));
+  expect(logger.lines).toContainEqual(
+    expect.objectContaining({ level: 'warn', result: 'state_store.unavailable', events: 2 }),
+  );
 });
 
 test('the trace of the event goes on in the handler and in its log line', async () => {

@@ -67,7 +67,9 @@ describe('a line', () => {
   test('of an error holds message, stack and causes', async () => {
     const { logger, lines } = logTo();
     logger.error('failed', { error: new Error('outer', { cause: new Error('inner') }) });
-    expect((await lines())[0]).toMatchObject({ error: { message: 'outer', stack: expect.any(String), cause: { message: 'inner' } } });
+    expect((await lines())[0]).toMatchObject({
+      error: { message: 'outer', stack: expect.any(String), cause: { message: 'inner' } },
+    });
   });
 
   test('of a thing that contains itself does not fail', async () => {
@@ -86,7 +88,11 @@ describe('no line ever holds a secret', () => {
     ['a header object', 'x', { headers: { Authorization: `Bearer ${JWT}`, 'dapr-api-token': 'c2lnbmF0dXJl' } }],
     ['a header in a text', 'authorization: Basic c2lnbmF0dXJl', {}],
     ['an API token in a text', 'sent dapr-api-token: c2lnbmF0dXJl', {}],
-    ['a field named after what it is', 'x', { apiKey: 'c2lnbmF0dXJl', JWT_SECRET: 'c2lnbmF0dXJl', private_key: 'c2lnbmF0dXJl' }],
+    [
+      'a field named after what it is',
+      'x',
+      { apiKey: 'c2lnbmF0dXJl', JWT_SECRET: 'c2lnbmF0dXJl', private_key: 'c2lnbmF0dXJl' },
+    ],
     ['a nested field, in a list', 'x', { tasks: [{ env: { JUPYTER_TOKEN: 'c2lnbmF0dXJl' } }] }],
     ['a query', 'GET /lab?token=c2lnbmF0dXJl&x=1', {}],
     ['an error’s message', 'x', { error: new Error(`postgres://rm:c2lnbmF0dXJl@127.0.0.1/db`) }],
@@ -105,6 +111,11 @@ describe('no line ever holds a secret', () => {
   test('what is no secret stays readable', () => {
     const harmless = 'POST /resource_pools 201 at http://127.0.0.1:8101/docs by alice@example.org, key: value';
     expect(redact(harmless)).toBe(harmless);
-    expect(redact({ taskId: 'x', key: 'pool:1', count: 0, none: null })).toEqual({ taskId: 'x', key: 'pool:1', count: 0, none: null });
+    expect(redact({ taskId: 'x', key: 'pool:1', count: 0, none: null })).toEqual({
+      taskId: 'x',
+      key: 'pool:1',
+      count: 0,
+      none: null,
+    });
   });
 });

@@ -60,11 +60,21 @@ async function until(condition: () => boolean, what: string): Promise<void> {
   }
 }
 
-const line = (index: number) => ({ level: 'info', message: `line ${index}`, timestamp: new Date(0).toISOString(), index });
+const line = (index: number) => ({
+  level: 'info',
+  message: `line ${index}`,
+  timestamp: new Date(0).toISOString(),
+  index,
+});
 
 test('lines arrive with level, time, fields, trace id and the API key, and without secrets', async () => {
   const console_ = new PassThrough().resume();
-  const logger = createLogger({ service: 'test', level: 'info', stream: console_, seq: { url, apiKey: 'seq-key-1', flushEveryMs: 20 } });
+  const logger = createLogger({
+    service: 'test',
+    level: 'info',
+    stream: console_,
+    seq: { url, apiKey: 'seq-key-1', flushEveryMs: 20 },
+  });
   logger.warn('pool is full', { activity: 'allocate', trace_id: 'a'.repeat(32), password: 'hush' });
   await until(() => receiver.events.length === 1, 'one event');
   expect(receiver.events[0]).toMatchObject({
@@ -79,7 +89,12 @@ test('lines arrive with level, time, fields, trace id and the API key, and witho
 });
 
 test('what waits at the end is still sent', async () => {
-  const logger = createLogger({ service: 'test', level: 'info', stream: new PassThrough().resume(), seq: { url, flushEveryMs: 60_000 } });
+  const logger = createLogger({
+    service: 'test',
+    level: 'info',
+    stream: new PassThrough().resume(),
+    seq: { url, flushEveryMs: 60_000 },
+  });
   logger.info('last words');
   await logger.close();
   expect(receiver.events.map(({ MessageTemplate }) => MessageTemplate)).toEqual(['last words']);
@@ -127,7 +142,8 @@ test('while Seq refuses, huge lines do not pile up inside the client either', as
   const client = (transport as unknown as { client: { _queue: unknown[] } }).client;
   for (let round = 0; round < 5; round += 1) {
     const posts = receiver.posts;
-    for (let index = 0; index < 60; index += 1) transport.log({ ...line(index), text: 'x'.repeat(50_000) }, () => undefined);
+    for (let index = 0; index < 60; index += 1)
+      transport.log({ ...line(index), text: 'x'.repeat(50_000) }, () => undefined);
     await until(() => receiver.posts > posts, 'a refused post');
   }
   await until(() => transport.backlog === 0, 'all handed over');

@@ -17,13 +17,14 @@ export interface StartTool {
   ended: Promise<number | null>;
 }
 
-/** Runs `npm start` (without npm) with these variables beside our own; returns at once. */
-export function runStart(env: Record<string, string>): StartTool {
+/** Runs `npm start` with these variables beside our own, or, with `bare`, what npm would run; returns at once. */
+export function runStart(env: Record<string, string>, options: { bare?: boolean } = {}): StartTool {
   const instance = currentInstance({ ...process.env, ...env });
   // a file, not a pipe: jest would wait for a pipe's end
   const printed = path.join(os.tmpdir(), `resource-manager-start-${instance.name}-${process.pid}.log`);
   const log = fs.openSync(printed, 'w');
-  const child = spawn(process.execPath, ['tools/run.mjs', 'start'], {
+  const [command, args] = options.bare ? [process.execPath, ['tools/run.mjs', 'start']] : ['npm', ['start']];
+  const child = spawn(command, args, {
     cwd: root,
     env: { ...process.env, ...env },
     stdio: ['ignore', log, log],

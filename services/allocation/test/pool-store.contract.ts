@@ -1,0 +1,174 @@
+import { randomUUID } from 'node:crypto';
+import { ConflictError } from '../../../shared/dapr/sidecar-error';
+import { decide, type PoolCommand } from '../domain/pool-commands';
+import type { PoolStore } from '../ports/pool-store';
+import { allocate, release } from './support/builders';
+
+/** What every adapter of PoolStore promises. `cleanUp` gets the pools that were made, all of them closed or emptied by it. */
+export function describePoolStore(
+  name: string,
+  connect: () => PoolStore,
+  cleanUp?: (pools: string[]) => Promise<void>,
+): void {
+  describe(`the pool store: ${name}`, () => {
+    let store: PoolStore;
+    const pools: string[] = [];
+    let second = 0;
+
+    beforeAll(() => {
+      store = connect();
+    });
+    afterAll(async () => cleanUp?.(pools));
+
+    /** Reads, decides and commits, each time a second later. */
+    async function carryOut(poolId: string, ...commands: PoolCommand[]) {
+      const ids = commands.flatMap((command) => {
+        if (command.kind === 'allocate') return [command.allocation.id];
+        return command.kind === 'release' ? [command.allocationId] : [];
+      });
+      const keys = commands.flatMap((command) =>
+        command.kind === 'allocate' && command.idempotency ? [command.idempotency.id] : [],
+      );
+      const snapshot = await store.read(poolId, ids, keys);
+      const decision = decide(
+        snapshot,
+        commands,
+        new Date(Date.UTC(2026, 10, 23) + (second += 1) * 1000).toISOString(),
+      );
+      await store.commit(snapshot, decision);
+      return decision;
+    }
+
+    async function openPool(total = 100): Promise<string> {
+      const poolId = randomUUID();
+      pools.push(poolId);
+      await carryOut(poolId, { kind: 'open', total, revision: 1 });
+      return poolId;
+    }
+
+    test('what was committed is read back: inventory, allocations, remembered answers', async () => {
+      const poolId = await openPool();
+      const key = { id: randomUUID(), fingerprint: 'a' };
+      const commands = [allocate({ capacity: 3 }, key), allocate({ capacity: 4, taskId: randomUUID() })];
+      const decision = await carryOut(poolId, ...commands);
+      const [first, second] = commands.map(({ allocation }) => allocation.id) as [string, string];
+      const snapshot = await store.read(poolId, [first, second, randomUUID()], [key.id, randomUUID()]);
+      expect(snapshot.inventory).toEqual(decision.inventory);
+      expect(snapshot.inventory).toMatchObject({
+        poolId,
+        total: 100,
+        allocated: 7,
+        state: 'open',
+        revision: 1,
+        refused: false,
+      });
+      expect(snapshot.allocations.size).toBe(2);
+      expect(snapshot.allocations.get(second)).toMatchObject({ ...commands[1]!.allocation, poolId });
+      expect(snapshot.remembered).toEqual(new Map([[key.id, { fingerprint: 'a', allocationId: first }]]));
+      expect(await store.allocation(first)).toEqual(snapshot.allocations.get(first));
+      expect(await store.inventories([poolId, randomUUID()])).toEqual([decision.inventory]);
+    });
+
+    test('what was released is gone, in the same transaction as its capacity', async () => {
+      const poolId = await openPool();
+      const [kept, gone] = [allocate({ capacity: 3 }), allocate({ capacity: 4 })];
+      await carryOut(poolId, kept, gone);
+      await carryOut(poolId, release(gone.allocation.id));
+      expect(await store.allocation(gone.allocation.id)).toBeUndefined();
+      expect(await store.allocation(kept.allocation.id)).toBeDefined();
+      expect((await store.inventories([poolId]))[0]?.allocated).toBe(3);
+    });
+
+    test('one made and released in the same batch leaves nothing but its events', async () => {
+      const poolId = await openPool();
+      const command = allocate({ capacity: 4 });
+      const decision = await carryOut(poolId, command, release(command.allocation.id));
+      expect(decision.facts.map(({ kind }) => kind)).toEqual(['allocated', 'released']);
+      expect(await store.allocation(command.allocation.id)).toBeUndefined();
+      expect((await store.inventories([poolId]))[0]?.allocated).toBe(0);
+    });
+
+    test('of two that read the same version one is refused, and nothing of it is written', async () => {
+      const poolId = await openPool();
+      const [first, second] = [allocate(), allocate()];
+      const [one, two] = [
+        await store.read(poolId, [first.allocation.id], []),
+        await store.read(poolId, [second.allocation.id], []),
+      ];
+      const now = new Date().toISOString();
+      await store.commit(one, decide(one, [first], now));
+      await expect(store.commit(two, decide(two, [second], now))).rejects.toBeInstanceOf(ConflictError);
+      expect(await store.allocation(second.allocation.id)).toBeUndefined();
+      expect((await store.inventories([poolId]))[0]?.allocated).toBe(1);
+    });
+
+    test('of two that open the same pool one is refused', async () => {
+      const poolId = randomUUID();
+      pools.push(poolId);
+      const [one, two] = [await store.read(poolId, [], []), await store.read(poolId, [], [])];
+      const now = new Date().toISOString();
+      await store.commit(one, decide(one, [{ kind: 'open', total: 5, revision: 1 }], now));
+      await expect(store.commit(two, decide(two, [{ kind: 'close', revision: 2 }], now))).rejects.toBeInstanceOf(
+        ConflictError,
+      );
+      expect((await store.inventories([poolId]))[0]?.state).toBe('open');
+    });
+
+    test('a closed inventory is a tombstone, not an absence', async () => {
+      const poolId = await openPool();
+      await carryOut(poolId, { kind: 'close', revision: 2 });
+      expect((await store.read(poolId, [], [])).inventory).toMatchObject({ state: 'closed', total: 0, revision: 2 });
+    });
+
+    test('an answer is remembered once, and an allocation under a remembered key is refused', async () => {
+      const [key, allocationId] = [randomUUID(), randomUUID()];
+      expect(await store.remembered(key)).toBeUndefined();
+      await store.remember(key, { fingerprint: 'given back', allocationId });
+      expect(await store.remembered(key)).toEqual({ fingerprint: 'given back', allocationId });
+      await expect(store.remember(key, { fingerprint: 'b', allocationId })).rejects.toBeInstanceOf(ConflictError);
+      const poolId = await openPool();
+      const unaware = { ...(await store.read(poolId, [], [])), remembered: new Map() };
+      const decision = decide(unaware, [allocate({}, { id: key, fingerprint: 'a' })], new Date().toISOString());
+      await expect(store.commit(unaware, decision)).rejects.toBeInstanceOf(ConflictError);
+      expect((await store.inventories([poolId]))[0]?.allocated).toBe(0);
+    });
+
+    test('an allocation of another pool is unknown in this one', async () => {
+      const [poolId, other] = [await openPool(), await openPool()];
+      const command = allocate();
+      await carryOut(poolId, command);
+      expect((await store.read(other, [command.allocation.id], [])).allocations.size).toBe(0);
+    });
+
+    test('a list is the pool’s own, oldest first, filtered by service, and goes on behind a keyset', async () => {
+      const [poolId, other] = [await openPool(), await openPool()];
+      const serviceId = randomUUID();
+      const commands = [allocate({ serviceId }), allocate(), allocate({ serviceId }), allocate({ serviceId })];
+      for (const command of commands) await carryOut(poolId, command);
+      await carryOut(other, allocate({ serviceId }));
+      const ids = commands.map(({ allocation }) => allocation.id);
+      const all = await store.listAllocations({ poolId, limit: 10 });
+      expect(all.map(({ id }) => id)).toEqual(ids);
+      expect(all[0]).toEqual(await store.allocation(ids[0]!));
+      const page = await store.listAllocations({ poolId, serviceId, limit: 2 });
+      expect(page.map(({ id }) => id)).toEqual([ids[0], ids[2]]);
+      const { createdAt: at, id } = page[1]!;
+      const rest = await store.listAllocations({ poolId, serviceId, limit: 2, after: { at, id } });
+      expect(rest.map((row) => row.id)).toEqual([ids[3]]);
+    });
+
+    test('many of the same instant are each listed once over pages', async () => {
+      const poolId = await openPool();
+      await carryOut(poolId, ...Array.from({ length: 7 }, () => allocate()));
+      const seen: string[] = [];
+      for (let after: { at: string; id: string } | undefined; ;) {
+        const page = await store.listAllocations({ poolId, limit: 3, after });
+        seen.push(...page.map(({ id }) => id));
+        const last = page.at(-1);
+        if (page.length < 3 || !last) break;
+        after = { at: last.createdAt, id: last.id };
+      }
+      expect([seen.length, new Set(seen).size]).toEqual([7, 7]);
+    });
+  });
+}

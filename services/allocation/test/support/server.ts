@@ -1,0 +1,44 @@
+import { randomUUID } from 'node:crypto';
+import request, { type Test } from 'supertest';
+import { bearer, sidecarHeaders, testApp } from '../../../../shared/testing/api';
+import { recordingLogger } from '../../../../shared/testing/recording-logger';
+import { MemoryPoolStore } from '../../adapters/memory-pool-store';
+import { Allocations } from '../../application/allocations';
+import { PoolWriter } from '../../application/pool-writer';
+import { internalRoutes } from '../../http/internal-routes';
+import { publicRoutes } from '../../http/routes';
+
+type Method = 'get' | 'post' | 'put' | 'delete';
+
+/** The service as main.ts composes it, on the store in memory. Time goes on by a second with every look at the clock. */
+export async function startAllocation() {
+  const store = new MemoryPoolStore();
+  const logger = recordingLogger();
+  let seconds = 0;
+  const now = () => new Date(Date.UTC(2026, 10, 23) + (seconds += 1) * 1000).toISOString();
+  const writer = new PoolWriter(store, now, undefined, async () => undefined);
+  const allocations = new Allocations(store, writer, randomUUID);
+  const app = await testApp([...publicRoutes(allocations), ...internalRoutes(allocations, writer)], logger);
+  const sub = randomUUID();
+
+  return {
+    app,
+    store,
+    logger,
+    writer,
+    sub,
+    /** A pool as `resource-pool` opens it. */
+    openPool: async (total = 100): Promise<string> => {
+      const poolId = randomUUID();
+      await writer.execute(poolId, { kind: 'open', total, revision: 1 });
+      return poolId;
+    },
+    allocated: async (poolId: string): Promise<number | undefined> => (await store.inventories([poolId]))[0]?.allocated,
+    as: (role: string, method: Method, path: string): Test =>
+      request(app)[method](path).set('Authorization', bearer(role, sub)),
+    invokedBy: (caller: string, method: Method, path: string): Test =>
+      request(app)[method](path).set(sidecarHeaders(caller)),
+  };
+}
+
+export type AllocationServer = Awaited<ReturnType<typeof startAllocation>>;

@@ -1,0 +1,31 @@
+import { silentLogger } from '../../shared/logging/logger';
+import type { Route } from '../../shared/http/route';
+import { internalRoutes as inventoryRoutes } from '../../services/allocation/http/internal-routes';
+import { publicRoutes as allocationRoutes } from '../../services/allocation/http/routes';
+import { usageRoutes } from '../../services/blockchain-forwarder/http/routes';
+import { eventRoutes } from '../../services/blockchain-forwarder/http/subscriptions';
+import {
+  internalRoutes as catalogueRoutes,
+  publicRoutes as poolRoutes,
+} from '../../services/resource-pool/http/routes';
+import { taskRoutes } from '../../services/task-runner/http/routes';
+
+/** Stands for the use cases, which a table holds and does not call while it is only looked at. */
+const nothing = { logger: silentLogger, sinks: [], serviceTypes: new Map() } as never;
+
+/** Every route of every service, as its composition root puts them together. */
+export const ROUTES: Record<string, readonly Route[]> = {
+  'resource-pool': [...poolRoutes(nothing), ...catalogueRoutes(nothing)],
+  allocation: [...allocationRoutes(nothing), ...inventoryRoutes(nothing, nothing)],
+  'task-runner': taskRoutes(nothing),
+  'blockchain-forwarder': [...usageRoutes(nothing), ...eventRoutes(nothing)],
+};
+
+/** The path with an id in place of each `{parameter}`. */
+export function pathOf({ path }: Route, id = '0b0f9a52-4c0e-4f5e-9a39-5d2a1a6f3c11'): string {
+  return path.replace(/\{\w+\}/g, id);
+}
+
+export const ALL_ROUTES = Object.entries(ROUTES).flatMap(([service, routes]) =>
+  routes.map((route) => ({ service, route, name: `${service}: ${route.method.toUpperCase()} ${route.path}` })),
+);
