@@ -2,7 +2,7 @@ import type { DevInfo } from './dev-info';
 import { PEOPLE } from './tokens';
 
 /** What a person needs who has just started the system: addresses, tokens, and a first use to paste. */
-export function banner(info: DevInfo, facts: { runDir: string; elapsed: string; docker: boolean }): string {
+export function banner(info: DevInfo, facts: { runDir: string; elapsed: string; tasks: boolean }): string {
   const rows = Object.entries({ ...info.services, ...info.replicas }).map(([name, { url }]) => [
     name,
     url,
@@ -27,7 +27,7 @@ ${tokens.join('\n')}
   curl -fsS -X POST ${allocations}/resource_pools/$POOL/allocations -H "Authorization: Bearer $SERVICE_TOKEN" \\
     -H 'Content-Type: application/json' -d '{"service_id":"${PEOPLE.service.sub}","capacity":2}'
 
-  # start a task: open the iframeUrl it answers${facts.docker ? '' : ' (503 until a Docker Engine runs)'}
+  # start a task: open the iframeUrl it answers${facts.tasks ? '' : ' (503 until a Docker Engine runs)'}
   curl -fsS -X POST ${tasks}/api/tasks -H "Authorization: Bearer $USER_TOKEN" -H 'Content-Type: application/json' \\
     -d '{"userId":"${PEOPLE.user.sub}","serviceType":"demo"}'
 

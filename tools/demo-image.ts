@@ -23,15 +23,15 @@ export async function ensureDemoImage(docker: Docker): Promise<'there' | 'built'
 
   const context = fs.mkdtempSync(path.join(os.tmpdir(), 'resource-manager-demo-'));
   try {
-    const { Architecture } = await docker.version().then((version) => ({ Architecture: version.Arch }));
-    await promisify(execFile)(
-      'go',
-      ['build', '-trimpath', '-ldflags', '-s -w', '-o', path.join(context, 'demo'), '.'],
-      {
-        cwd: folder,
-        env: { ...process.env, CGO_ENABLED: '0', GOOS: 'linux', GOARCH: Architecture, GOFLAGS: '' },
-      },
-    );
+    const { Arch } = await docker.version();
+    const build = ['build', '-trimpath', '-ldflags', '-s -w', '-o', path.join(context, 'demo'), '.'];
+    const compiling = promisify(execFile)('go', build, {
+      cwd: folder,
+      env: { ...process.env, CGO_ENABLED: '0', GOOS: 'linux', GOARCH: Arch, GOFLAGS: '' },
+    });
+    const abandon = (): boolean => compiling.child.kill();
+    process.once('exit', abandon);
+    await compiling.finally(() => process.off('exit', abandon));
     fs.copyFileSync(path.join(folder, 'Dockerfile'), path.join(context, 'Dockerfile'));
     const stream = await docker.buildImage(
       { context, src: ['Dockerfile', 'demo'] },

@@ -1,6 +1,7 @@
 // npm start: brings the whole system up on this machine, and down again at Ctrl-C. The order is the story below.
 import fs from 'node:fs';
 import path from 'node:path';
+import type Docker from 'dockerode';
 import { banner } from './banner';
 import { startChain } from './chain';
 import { startDapr, waitUntilReady } from './dapr';
@@ -26,10 +27,12 @@ const READY_MS = 90_000;
 
 async function bringUp(instance: Instance, stopping: () => boolean): Promise<void> {
   const secrets = instanceSecrets(instance);
-  const dockerAndImage = step(
-    'Docker',
-    () => prepareDocker(),
-    (result) => result.text,
+  const docker = findDocker();
+  // not waited for: with a cold Go cache the image takes longer than all the rest, and only tasks of the type demo need it
+  void step(
+    'Docker and the demo image',
+    async () => prepareImage(await docker),
+    (text) => text,
   );
   const postgres = step(
     'PostgreSQL',
@@ -54,30 +57,24 @@ async function bringUp(instance: Instance, stopping: () => boolean): Promise<voi
   await step('services (dapr run -f .)', () => waitUntilReady(instance, run, READY_MS));
   const tokens = readyMadeTokens(secrets);
   await step('pools of this machine', () => ensureLocalPools(urlOf(instance, 'resource-pool'), tokens.admin));
-  const { ready: docker } = await dockerAndImage;
+  const tasks = (await docker) !== undefined;
   if (stopping()) return;
 
   const { daprApiToken } = secrets;
   const { rpcUrl, contract } = evm;
   const info = writeDevInfo(instance, { daprApiToken, tokens, databaseUrl, natsUrl, evm: { rpcUrl, contract } });
-  console.log(banner(info, { runDir: path.relative(process.cwd(), instance.runDir), elapsed: elapsed(), docker }));
+  console.log(banner(info, { runDir: path.relative(process.cwd(), instance.runDir), elapsed: elapsed(), tasks }));
 }
 
-/** Uses the engine that is there; without one all but tasks works. */
-async function prepareDocker(): Promise<{ ready: boolean; text: string }> {
-  const docker = await findDocker();
-  if (!docker) {
-    return {
-      ready: false,
-      text: 'no engine answers, so tasks answer 503 runtime.unavailable: start a Docker Engine, or set DOCKER_HOST',
-    };
-  }
+/** Uses the engine that is there; without one all but tasks works. Never fails: says how it is. */
+async function prepareImage(docker: Docker | undefined): Promise<string> {
+  if (!docker)
+    return 'no engine answers, so tasks answer 503 runtime.unavailable: start a Docker Engine, or set DOCKER_HOST';
   try {
-    return { ready: true, text: `ready, demo image ${await ensureDemoImage(docker)}` };
+    return `ready, image ${await ensureDemoImage(docker)}`;
   } catch (error) {
-    const reason =
-      (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'Go is not installed (https://go.dev/dl/)' : explain(error);
-    return { ready: true, text: `ready, but the image of the service type demo could not be built: ${reason}` };
+    const noGo = (error as NodeJS.ErrnoException).code === 'ENOENT';
+    return `ready, but the image of the service type demo could not be built: ${noGo ? 'Go is not installed (https://go.dev/dl/)' : explain(error)}`;
   }
 }
 

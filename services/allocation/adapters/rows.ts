@@ -15,8 +15,8 @@ export const inventoryRow = z
     total: z.int(),
     allocated: z.int(),
     state: z.enum(['open', 'closed']),
-    revision: z.int().default(0),
-    refused: z.boolean().default(false),
+    revision: z.int(),
+    refused: z.boolean(),
     created_at: timestamp,
     updated_at: timestamp,
   })

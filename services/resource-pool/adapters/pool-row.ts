@@ -16,12 +16,12 @@ export const poolRow = z
   .object({
     id: uuid,
     ...undoRow.shape,
-    revision: z.int().default(1),
+    revision: z.int(),
     created_at: timestamp,
     pending: z.enum(['open', 'abandon', 'resize', 'close']).nullable(),
     pending_since: timestamp.nullable(),
     undo: undoRow.nullable(),
-    request_key: z.string().nullable().default(null),
+    request_key: z.string().nullable(),
   })
   .transform((row): Pool => ({
     id: row.id,

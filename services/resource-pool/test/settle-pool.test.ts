@@ -1,3 +1,4 @@
+import { ConflictError } from '../../../shared/dapr/sidecar-error';
 import { idempotencyKey } from '../../../shared/http/conditions';
 import { createPool } from '../application/create-pool';
 import { deletePool } from '../application/delete-pool';
@@ -292,4 +293,14 @@ describe('deleting a pool', () => {
       expect.objectContaining({ level: 'info', activity: 'pool.close', result: 'ok' }),
     ]);
   });
+});
+
+test('a catalogue in which somebody else is always first is a 503 in the end', async () => {
+  const id = await createPool(rooms, describePool());
+  for (const write of ['insert', 'replace'] as const) {
+    jest.spyOn(rooms.catalogue, write).mockRejectedValue(new ConflictError('possible etag mismatch'));
+  }
+  const contended = { code: 'pool.contended', kind: 'unavailable' };
+  await expect(createPool(rooms, describePool())).rejects.toMatchObject(contended);
+  await expect(updatePool(rooms, id, describePool({ name: 'new' }))).rejects.toMatchObject(contended);
 });

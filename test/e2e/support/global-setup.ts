@@ -1,3 +1,5 @@
+import { ensureDemoImage } from '../../../tools/demo-image';
+import { findDocker } from '../../../tools/docker';
 import { runningPid } from '../../../tools/processes';
 import { e2eInstance, E2E } from './e2e-instance';
 import { OUTSIDE_WORLD } from './outside-world';
@@ -12,6 +14,9 @@ export default async function globalSetup(): Promise<void> {
   if (process.env.RM_E2E_KEEP && runningPid(instance, 'start') !== undefined) return;
   await stopInstanceTool(instance);
   cleanInstance(E2E);
+  // the start tool builds it too, but does not wait for it
+  const docker = await findDocker();
+  if (docker) await ensureDemoImage(docker);
   const tool = runStart({ ...E2E, ...OUTSIDE_WORLD });
   const began = Date.now();
   await untilReady(tool, 180_000);
