@@ -7,21 +7,24 @@ module.exports = {
   forbidden: [
     {
       name: 'no-cycles',
-      comment: 'Two files that need each other are one thing, or miss a third: move what both need into a file of its own.',
+      comment:
+        'Two files that need each other are one thing, or miss a third: move what both need into a file of its own.',
       severity: 'error',
       from: {},
       to: { circular: true },
     },
     {
       name: 'services-never-import-each-other',
-      comment: 'Services meet in shared/contracts and over Dapr: call by the sidecar, or move the schema to shared/contracts.',
+      comment:
+        'Services meet in shared/contracts and over Dapr: call by the sidecar, or move the schema to shared/contracts.',
       severity: 'error',
       from: { path: '^services/([^/]+)/' },
       to: { path: SERVICES, pathNot: '^services/$1/' },
     },
     {
       name: 'domain-is-pure',
-      comment: 'domain/ imports only domain/, shared/errors and shared/contracts: pass what it needs as a value (time and ids too).',
+      comment:
+        'domain/ imports only domain/, shared/errors and shared/contracts: pass what it needs as a value (time and ids too).',
       severity: 'error',
       from: { path: '^services/[^/]+/domain/', pathNot: testFile },
       to: {
@@ -31,7 +34,8 @@ module.exports = {
     },
     {
       name: 'domain-does-no-io',
-      comment: 'domain/ needs no built-in module but crypto hashes, and no package but zod and canonicalize: make it a port.',
+      comment:
+        'domain/ needs no built-in module but crypto hashes, and no package but zod and canonicalize: make it a port.',
       severity: 'error',
       from: { path: '^services/[^/]+/domain/', pathNot: testFile },
       to: {
@@ -55,14 +59,16 @@ module.exports = {
     },
     {
       name: 'adapters-know-ports-and-domain',
-      comment: 'adapters/ implements ports/: what it wants of application/ or http/ is a parameter or belongs in domain/.',
+      comment:
+        'adapters/ implements ports/: what it wants of application/ or http/ is a parameter or belongs in domain/.',
       severity: 'error',
       from: { path: '^services/[^/]+/adapters/', pathNot: testFile },
       to: { path: '^services/[^/]+/(application|http|main\\.ts|config\\.ts)' },
     },
     {
       name: 'http-goes-through-application',
-      comment: 'http/ is a table from paths to use cases: write a use case in application/ instead of calling an adapter.',
+      comment:
+        'http/ is a table from paths to use cases: write a use case in application/ instead of calling an adapter.',
       severity: 'error',
       from: { path: '^services/[^/]+/http/', pathNot: testFile },
       to: { path: '^services/[^/]+/(adapters|main\\.ts|config\\.ts)' },
@@ -122,6 +128,9 @@ module.exports = {
     exclude: { path: '^(dist|\\.run)/' },
     tsConfig: { fileName: 'tsconfig.json' },
     tsPreCompilationDeps: true,
-    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'require', 'node', 'default', 'types'] },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'require', 'node', 'default', 'types'],
+    },
   },
 };

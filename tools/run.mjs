@@ -23,7 +23,8 @@ if (major < 20 || (major === 20 && minor < 19)) {
 installPackages();
 compile();
 process.argv.splice(2, process.argv.length, ...rest);
-createRequire(import.meta.url)(path.join(root, 'dist', 'tools', `${command}.js`));
+const program = command === 'bench' ? 'test/bench/bench.js' : `tools/${command}.js`;
+createRequire(import.meta.url)(path.join(root, 'dist', program));
 
 /** node_modules is stale when package-lock.json is not the one that it was installed from. */
 function installPackages() {
@@ -59,9 +60,15 @@ function missesPackages() {
 /** Only when a source has changed since: even an incremental tsc takes seconds to find out that nothing has. */
 function compile() {
   const stamp = path.join('dist', '.sources');
-  const sources = ['services', 'shared', 'tools', 'tsconfig.json', 'tsconfig.build.json', 'package-lock.json'].flatMap(
-    stateOf,
-  );
+  const sources = [
+    'services',
+    'shared',
+    'tools',
+    'test/bench',
+    'tsconfig.json',
+    'tsconfig.build.json',
+    'package-lock.json',
+  ].flatMap(stateOf);
   const state = createHash('sha256').update(sources.join('\n')).digest('hex');
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === state) return;
   const tsc = path.join('node_modules', 'typescript', 'bin', 'tsc');

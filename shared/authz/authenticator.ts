@@ -25,7 +25,7 @@ export interface TokenRules {
 
 const claims = z.object({
   // a UUID and nothing else: a `sub` such as "admin" would otherwise match the role of that name
-  sub: z.uuid(),
+  sub: z.uuid().toLowerCase(),
   exp: z.number(),
   roles: z.array(z.string().min(1).max(100)).max(50).default([]),
 });
@@ -59,7 +59,7 @@ export function createAuthenticator(rules: TokenRules): Authenticate {
   async function keyFor(header: jwt.JwtHeader): Promise<{ key: KeyObject; algorithms: jwt.Algorithm[] }> {
     if (header.alg === 'HS256' && secret) return { key: secret, algorithms: ['HS256'] };
     if ((header.alg === 'RS256' || header.alg === 'ES256') && keySet && header.kid !== undefined) {
-      const pem = await publicKeyPem(header.kid);
+      const pem = await publicKeyPem(keySet, header.kid);
       let cached = publicKeys.get(header.kid);
       if (cached?.pem !== pem) {
         cached = { pem, key: createPublicKey(pem) };
@@ -70,9 +70,9 @@ export function createAuthenticator(rules: TokenRules): Authenticate {
     throw refused('The token is signed in a way that this system does not accept; get one from the IdentityService.');
   }
 
-  async function publicKeyPem(kid: string): Promise<string> {
+  async function publicKeyPem(keys: jwksClient.JwksClient, kid: string): Promise<string> {
     try {
-      return (await keySet!.getSigningKey(kid)).getPublicKey();
+      return (await keys.getSigningKey(kid)).getPublicKey();
     } catch (error) {
       if (error instanceof Error && error.name === 'SigningKeyNotFoundError') {
         throw refused('The key that signed the token is not known; sign in again.');

@@ -2,7 +2,8 @@ import { z } from 'zod';
 
 /** Field types that requests, responses and events have in common. */
 
-export const uuid = z.uuid().meta({ example: '0b0f9a52-4c0e-4f5e-9a39-5d2a1a6f3c11' });
+/** Read in either case, kept and answered in lower case (RFC 9562 §4). */
+export const uuid = z.uuid().toLowerCase().meta({ example: '0b0f9a52-4c0e-4f5e-9a39-5d2a1a6f3c11' });
 
 /** RFC 3339 in UTC with milliseconds, for example `2026-11-23T09:30:00.000Z`. */
 export const timestamp = z.iso.datetime().meta({ example: '2026-11-23T09:30:00.000Z' });

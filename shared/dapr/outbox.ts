@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks';
 import type { CloudEvent, EventData, EventType } from '../contracts/events';
 import { messageOf } from '../errors';
 import type { Metrics } from '../http/metrics';
@@ -66,7 +67,7 @@ export function startRelay(options: {
     const events = (await sidecar.query(sql, [])) as CloudEvent[];
     metrics.outboxWaiting.set(events.length);
     let published = 0;
-    let failure: unknown;
+    let failure: Error | undefined;
     for (const topic of new Set(events.map((event) => event.type))) {
       const ofTopic = events.filter((event) => event.type === topic);
       try {
@@ -76,10 +77,10 @@ export function startRelay(options: {
         published += taken.size;
       } catch (error) {
         // one topic that does not go out must not hold up the others
-        failure = error;
+        failure = error instanceof Error ? error : new Error(messageOf(error));
       }
     }
-    if (failure !== undefined) throw failure;
+    if (failure) throw failure;
     if (published < events.length) throw new Error(`the broker refused ${events.length - published} events`);
     metrics.outboxWaiting.set(0);
     return events.length === BATCH;
@@ -119,7 +120,8 @@ export function startRelay(options: {
 
   wake();
   return {
-    wake,
+    // the relay works for everybody: its log lines must not carry the ids of the request that woke it
+    wake: AsyncResource.bind(wake),
     stop: async () => {
       stopped = true;
       clearTimeout(timer);

@@ -157,7 +157,7 @@ export function connectSidecar(options: SidecarOptions): Sidecar {
       call(appId, async () => {
         const context = currentContext();
         const headers = context ? { traceparent: context.traceparent, 'x-request-id': context.requestId } : {};
-        return (await client.invoker.invoke(appId, path, method as HttpMethod, body as object, { headers })) as unknown;
+        return await client.invoker.invoke(appId, path, method as HttpMethod, body as object, { headers });
       }),
     check: async () => {
       const health = await fetch(`${base}/v1.0/healthz/outbound`, { signal: AbortSignal.timeout(2_000) }).catch(

@@ -1,5 +1,11 @@
 import { randomUUID, timingSafeEqual } from 'node:crypto';
-import express, { type ErrorRequestHandler, type Express, type Request, type RequestHandler, type Response } from 'express';
+import express, {
+  type ErrorRequestHandler,
+  type Express,
+  type Request,
+  type RequestHandler,
+  type Response,
+} from 'express';
 import type { z } from 'zod';
 import type { Authenticate } from '../authz/authenticator';
 import type { Authorizer } from '../authz/authorizer';
@@ -45,7 +51,11 @@ export function createApp(options: AppOptions): Express {
     app[route.method](route.path.replace(/\{(\w+)\}/g, ':$1'), handlerOf(route, options));
   }
   app.use(() => {
-    throw new AppError('not_found', 'route.not_found', 'There is nothing at this path; /openapi.json lists what there is.');
+    throw new AppError(
+      'not_found',
+      'route.not_found',
+      'There is nothing at this path; /openapi.json lists what there is.',
+    );
   });
   app.use(answerError(options));
   return app;
@@ -100,7 +110,9 @@ function readiness(checks: AppOptions['checks']): RequestHandler {
     );
     const ready = results.every(([, result]) => result === 'ok');
     if (!ready) response.setHeader('Retry-After', '2');
-    response.status(ready ? 200 : 503).json({ status: ready ? 'ok' : 'unavailable', checks: Object.fromEntries(results) });
+    response
+      .status(ready ? 200 : 503)
+      .json({ status: ready ? 'ok' : 'unavailable', checks: Object.fromEntries(results) });
   };
 }
 
@@ -150,7 +162,11 @@ async function admit(
     const token = Buffer.from(request.header('dapr-api-token') ?? '');
     const expected = Buffer.from(appApiToken);
     if (token.length !== expected.length || !timingSafeEqual(token, expected)) {
-      throw new AppError('unauthenticated', 'auth.sidecar_only', 'Only the sidecar of this service may call this route.');
+      throw new AppError(
+        'unauthenticated',
+        'auth.sidecar_only',
+        'Only the sidecar of this service may call this route.',
+      );
     }
     // the sidecar adds its token to whatever is invoked through it, so an invocation must also come from a named app
     if (callerApp === undefined ? route.access.callers.length > 0 : !route.access.callers.includes(callerApp)) {
@@ -162,19 +178,35 @@ async function admit(
   response.locals['who'] = identity.sub;
   const { permission } = route.access;
   if (!authorizer.allows(identity, request.path.replace(/^\/+|\/+$/g, ''), permission)) {
-    throw new AppError('forbidden', 'auth.forbidden', `This needs the permission ${permission}; ask an administrator for it.`, {
-      facts: { permission },
-    });
+    throw new AppError(
+      'forbidden',
+      'auth.forbidden',
+      `This needs the permission ${permission}; ask an administrator for it.`,
+      {
+        facts: { permission },
+      },
+    );
   }
   return { ...identity, may: (other, object) => authorizer.allows(identity, object, other) };
 }
 
-async function readBody(route: Route, request: Request, response: Response, parseJson: RequestHandler): Promise<unknown> {
+async function readBody(
+  route: Route,
+  request: Request,
+  response: Response,
+  parseJson: RequestHandler,
+): Promise<unknown> {
   if (!JSON_TYPE.test(request.header('content-type') ?? '')) {
-    throw new AppError('unsupported_media_type', 'request.unsupported_media_type', 'Send the body as application/json.');
+    throw new AppError(
+      'unsupported_media_type',
+      'request.unsupported_media_type',
+      'Send the body as application/json.',
+    );
   }
   await new Promise<void>((resolve, reject) => {
-    parseJson(request, response, (error?: unknown) => (error === undefined ? resolve() : reject(bodyError(error, route))));
+    parseJson(request, response, (error?: unknown) =>
+      error === undefined ? resolve() : reject(bodyError(error, route)),
+    );
   });
   return request.body as unknown;
 }
@@ -184,10 +216,18 @@ function bodyError(error: unknown, route: Route): Error {
   const type = (error as { type?: unknown }).type;
   switch (type) {
     case 'entity.too.large':
-      return new AppError('too_large', 'request.too_large', `The body may hold ${route.bodyLimit ?? DEFAULT_BODY_LIMIT} bytes at most.`);
+      return new AppError(
+        'too_large',
+        'request.too_large',
+        `The body may hold ${route.bodyLimit ?? DEFAULT_BODY_LIMIT} bytes at most.`,
+      );
     case 'encoding.unsupported':
     case 'charset.unsupported':
-      return new AppError('unsupported_media_type', 'request.unsupported_media_type', 'Send the body as UTF-8, uncompressed or gzip.');
+      return new AppError(
+        'unsupported_media_type',
+        'request.unsupported_media_type',
+        'Send the body as UTF-8, uncompressed or gzip.',
+      );
     default:
       return new AppError('invalid', 'request.malformed_json', 'The body is not well-formed JSON.', { cause: error });
   }
@@ -201,7 +241,8 @@ function parse(schema: z.ZodType | undefined, value: unknown, part: string, faul
     const path = [part, ...issue.path.map(String)];
     // an unknown field is reported under its own name, not under its parent's
     if (issue.code === 'unrecognized_keys') {
-      for (const key of issue.keys) faults.push({ field: [...path, key.slice(0, 100)].join('.'), message: 'is not known here' });
+      for (const key of issue.keys)
+        faults.push({ field: [...path, key.slice(0, 100)].join('.'), message: 'is not known here' });
     } else faults.push({ field: path.join('.'), message: issue.message });
   }
   return undefined;
@@ -224,6 +265,7 @@ function answerError({ logger }: AppOptions): ErrorRequestHandler {
 
 /** Express reports a path that is no valid URL encoding with an error of its own. */
 function asAppError(error: unknown): unknown {
-  if (error instanceof URIError) return new AppError('invalid', 'request.malformed_path', 'The path is not a valid URL path.');
+  if (error instanceof URIError)
+    return new AppError('invalid', 'request.malformed_path', 'The path is not a valid URL path.');
   return error;
 }

@@ -76,5 +76,5 @@ export function route<
   B extends z.ZodType | undefined = undefined,
 >(definition: RouteDefinition<P, Q, B>): Route {
   // sound: the app hands a handler only what the schemas beside it have parsed
-  return definition as unknown as Route;
+  return definition;
 }

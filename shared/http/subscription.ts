@@ -85,9 +85,10 @@ export function subscriptionRoutes(subscriptions: readonly Subscription[], logge
           });
         }
       }
-      if (valid.length === 0) return verdicts;
+      const [first] = valid;
+      if (first === undefined) return verdicts;
       try {
-        await withContext({ requestId: valid[0]!.entryId, traceparent: valid[0]!.event.traceparent }, () =>
+        await withContext({ requestId: first.entryId, traceparent: first.event.traceparent }, () =>
           subscription.handle(valid.map(({ event }) => event)),
         );
         for (const { entryId, event } of valid) {

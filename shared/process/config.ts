@@ -18,7 +18,10 @@ export const baseConfig = {
   JWT_ISSUER: z.string().min(1).default('resource-manager').meta({ description: 'issuer that tokens must name' }),
   JWT_AUDIENCE: z.string().min(1).default('resource-manager').meta({ description: 'audience that tokens must name' }),
   POLICY_FILE: z.string().default('shared/authz/policy.csv').meta({ description: 'Casbin policies' }),
-  LOG_LEVEL: z.enum(['error', 'warn', 'info', 'debug']).default('info').meta({ description: 'least level that is logged' }),
+  LOG_LEVEL: z
+    .enum(['error', 'warn', 'info', 'debug'])
+    .default('info')
+    .meta({ description: 'least level that is logged' }),
   SEQ_URL: z.url().optional().meta({ description: 'Seq server that gets a copy of the log' }),
   SEQ_API_KEY: z.string().optional().meta({ description: 'key for Seq' }),
 };
@@ -32,14 +35,19 @@ export class ConfigError extends Error {
 }
 
 /** Parses an environment by a service's schema. @throws ConfigError naming every fault at once */
-export function readConfig<S extends z.ZodRawShape>(shape: S, environment: NodeJS.ProcessEnv): z.output<z.ZodObject<S>> {
+export function readConfig<S extends z.ZodRawShape>(
+  shape: S,
+  environment: NodeJS.ProcessEnv,
+): z.output<z.ZodObject<S>> {
   const given = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== ''));
   const parsed = z.object(shape).safeParse(given);
   const faults = parsed.success
     ? []
     : parsed.error.issues.map((issue) => {
         const name = issue.path.join('.');
-        return given[name] === undefined ? `${name} is missing (${describe(shape, name)})` : `${name}: ${issue.message}`;
+        return given[name] === undefined
+          ? `${name} is missing (${describe(shape, name)})`
+          : `${name}: ${issue.message}`;
       });
   if ('JWT_SECRET' in shape && given['JWT_SECRET'] === undefined && given['JWKS_URL'] === undefined) {
     faults.push('JWT_SECRET or JWKS_URL is needed, else no token can be proved');

@@ -58,7 +58,9 @@ export function runService<C extends BaseConfig>(
   compose: (config: C, rooms: Rooms) => Promise<Parts> | Parts,
 ): void {
   serve(name, configure, compose).catch((error: unknown) => {
-    process.stderr.write(`${name}: ${error instanceof ConfigError ? error.message : `cannot start: ${messageOf(error)}`}\n`);
+    process.stderr.write(
+      `${name}: ${error instanceof ConfigError ? error.message : `cannot start: ${messageOf(error)}`}\n`,
+    );
     process.exit(error instanceof ConfigError ? 78 : 1);
   });
 }
@@ -102,7 +104,11 @@ async function serve<C extends BaseConfig>(
     server.listen(config.APP_PORT, config.APP_HOST, resolve);
   });
   parts.start?.();
-  logger.info(`${name} listens`, { activity: 'start', resource: `${config.APP_HOST}:${config.APP_PORT}`, result: 'ok' });
+  logger.info(`${name} listens`, {
+    activity: 'start',
+    resource: `${config.APP_HOST}:${config.APP_PORT}`,
+    result: 'ok',
+  });
 
   const stop = async (signal: string): Promise<void> => {
     if (stopping.signal.aborted) return;

@@ -4,7 +4,7 @@ import { baseConfig } from '../../shared/process/config';
 
 /** One list of environment variables a service: its config.ts, told in its README; those of all services in shared/README.md. */
 
-const NAME = /^\| `([A-Z][A-Z0-9_]+)` \|/gm;
+const NAME = /^\| `([A-Z][A-Z0-9_]+)` +\|/gm;
 const told = (file: string): string[] =>
   [...readFileSync(file, 'utf8').matchAll(NAME)].map((match) => match[1]!).sort();
 

@@ -1,119 +1,14 @@
-import { ConflictError } from '../../../shared/dapr/sidecar-error';
-import { idempotencyKey } from '../../../shared/http/conditions';
 import { createPool } from '../application/create-pool';
 import { deletePool } from '../application/delete-pool';
 import { getPool } from '../application/read-pools';
 import { sweepPools } from '../application/sweep-pools';
 import { updatePool } from '../application/update-pool';
 import { away, buildRooms, describePool, type TestRooms } from './support/builders';
+import { dieAfter, expectAgreement, settledAfterDeath } from './support/crash';
 
-const key = idempotencyKey('k-1', ['caller', 'POST resource_pools'], describePool())!;
 let rooms: TestRooms;
 beforeEach(() => {
   rooms = buildRooms();
-});
-
-/** The process ends at the call after `lines` more calls of the catalogue: nothing of it takes effect, nor anything later. */
-function dieAfter(lines: number): void {
-  for (const method of ['get', 'remembered', 'insert', 'replace', 'remove'] as const) {
-    const real = rooms.catalogue[method].bind(rooms.catalogue) as (...args: unknown[]) => Promise<never>;
-    jest.spyOn(rooms.catalogue, method).mockImplementation((...args: unknown[]) => {
-      lines -= 1;
-      return lines < 0 ? new Promise<never>(() => undefined) : real(...args);
-    });
-  }
-}
-
-async function settledAfterDeath(work: Promise<unknown>): Promise<void> {
-  const quiet = new Promise((resolve) => setTimeout(resolve, 20));
-  await Promise.race([work.catch(() => undefined), quiet]);
-  jest.restoreAllMocks();
-  rooms.clock.seconds += 60;
-  await sweepPools(rooms, rooms.logger);
-}
-
-/** The catalogue and the inventories tell the same story: every visible pool is open with its total, and no other is. */
-async function expectAgreement(): Promise<string[]> {
-  const pools = await rooms.catalogue.list({ limit: 100 });
-  for (const pool of pools) {
-    expect(pool.pending).toBeNull();
-    expect(rooms.inventories.kept.get(pool.id)).toMatchObject({ open: true, total: pool.totalCapacity });
-  }
-  const open = [...rooms.inventories.kept].filter(([, kept]) => kept.open).map(([id]) => id);
-  expect(open.sort()).toEqual(pools.map(({ id }) => id).sort());
-  expect(await rooms.catalogue.unsettled('9999')).toEqual([]);
-  return open;
-}
-
-describe('creating a pool', () => {
-  test('it is there, with its inventory, when the call returns', async () => {
-    const id = await createPool(rooms, describePool());
-    const { pool, inventory } = await getPool(rooms, id);
-    expect([pool.name, pool.version, inventory]).toEqual([
-      'gpu-a100',
-      1,
-      { pool_id: id, total: 8, allocated: 0, available: 8 },
-    ]);
-    await expectAgreement();
-  });
-
-  test.each([false, true])(
-    'when allocation is away (took effect: %s), then 503, and there never is a pool',
-    async (takesEffect) => {
-      rooms.inventories.away.push({ error: away(), takesEffect });
-      await expect(createPool(rooms, describePool(), key)).rejects.toMatchObject({ kind: 'unavailable' });
-      expect(await rooms.catalogue.list({ limit: 10 })).toEqual([]);
-      rooms.clock.seconds += 60;
-      await sweepPools(rooms, rooms.logger);
-      expect(await expectAgreement()).toEqual([]);
-      // and the same request makes one now
-      await createPool(rooms, describePool(), key);
-      expect(await expectAgreement()).toHaveLength(1);
-    },
-  );
-
-  test('the same key before the sweeper came makes a pool too', async () => {
-    rooms.inventories.away.push({ error: away(), takesEffect: true });
-    await expect(createPool(rooms, describePool(), key)).rejects.toMatchObject({ kind: 'unavailable' });
-    const id = await createPool(rooms, describePool(), key);
-    expect(await expectAgreement()).toEqual([id]);
-  });
-
-  test.each([0, 1, 2, 3])(
-    'when the process dies after %d calls, then there is no pool or a whole one, and no other trace',
-    async (lines) => {
-      dieAfter(lines);
-      await settledAfterDeath(createPool(rooms, describePool(), key));
-      const before = await expectAgreement();
-      const id = await createPool(rooms, describePool(), key);
-      expect(await expectAgreement()).toEqual([id]);
-      if (before.length > 0) expect(before).toEqual([id]);
-    },
-  );
-
-  test('the same key ten times in parallel is one pool', async () => {
-    const ids = await Promise.all(Array.from({ length: 10 }, () => createPool(rooms, describePool(), key)));
-    expect(new Set(ids).size).toBe(1);
-    expect(await expectAgreement()).toEqual([ids[0]]);
-  });
-
-  test('the sweeper that takes a slow creation for dead is believed: the request makes another pool', async () => {
-    const open = rooms.inventories.open.bind(rooms.inventories);
-    jest.spyOn(rooms.inventories, 'open').mockImplementationOnce(async (...args) => {
-      rooms.clock.seconds += 60;
-      await sweepPools(rooms, rooms.logger);
-      return open(...args);
-    });
-    const id = await createPool(rooms, describePool(), key);
-    expect(await expectAgreement()).toEqual([id]);
-  });
-
-  test('a pool that was made and deleted since is still the answer to its key', async () => {
-    const id = await createPool(rooms, describePool(), key);
-    await deletePool(rooms, id);
-    await expect(createPool(rooms, describePool(), key)).resolves.toBe(id);
-    expect(await expectAgreement()).toEqual([]);
-  });
 });
 
 describe('resizing a pool', () => {
@@ -132,7 +27,7 @@ describe('resizing a pool', () => {
     const after = await getPool(rooms, id);
     expect(after.pool).toEqual({ ...before.pool, revision: before.pool.revision + 1 });
     await updatePool(rooms, id, describePool({ totalCapacity: 5 }), `"${before.pool.version}"`);
-    await expectAgreement();
+    await expectAgreement(rooms);
   });
 
   test('until the inventory has agreed, readers see what was', async () => {
@@ -157,15 +52,15 @@ describe('resizing a pool', () => {
       });
       rooms.clock.seconds += 60;
       await sweepPools(rooms, rooms.logger);
-      await expectAgreement();
+      await expectAgreement(rooms);
       expect((await getPool(rooms, id)).pool).toMatchObject({ totalCapacity: 9, version: 2 });
     },
   );
 
   test.each([1, 2])('when the process dies after %d calls, then both sides agree in the end', async (lines) => {
-    dieAfter(lines);
-    await settledAfterDeath(updatePool(rooms, id, describePool({ totalCapacity: 9 })));
-    await expectAgreement();
+    dieAfter(rooms, lines);
+    await settledAfterDeath(rooms, updatePool(rooms, id, describePool({ totalCapacity: 9 })));
+    await expectAgreement(rooms);
   });
 
   test('a change left pending is carried out by the next one, before it', async () => {
@@ -175,7 +70,7 @@ describe('resizing a pool', () => {
     });
     await updatePool(rooms, id, describePool({ name: 'new', totalCapacity: 9 }), '"2"');
     expect((await getPool(rooms, id)).pool).toMatchObject({ name: 'new', totalCapacity: 9, version: 3 });
-    await expectAgreement();
+    await expectAgreement(rooms);
   });
 
   test('a refusal that others wrote down is still told to who asked', async () => {
@@ -192,7 +87,7 @@ describe('resizing a pool', () => {
       code: 'pool.capacity_below_allocated',
     });
     expect((await getPool(rooms, id)).pool).toMatchObject({ name: 'rival', totalCapacity: 8 });
-    await expectAgreement();
+    await expectAgreement(rooms);
   });
 
   test('with If-Match, a change that others have written down is no failed precondition', async () => {
@@ -220,7 +115,7 @@ describe('resizing a pool', () => {
     await updatePool(rooms, id, describePool({ totalCapacity: 50 }));
     await expect(late()).rejects.toThrow('later change');
     expect((await getPool(rooms, id)).inventory.total).toBe(50);
-    await expectAgreement();
+    await expectAgreement(rooms);
   });
 
   test('ten at once all succeed, one after the other', async () => {
@@ -228,7 +123,7 @@ describe('resizing a pool', () => {
       Array.from({ length: 10 }, (_, index) => updatePool(rooms, id, describePool({ totalCapacity: 20 + index }))),
     );
     expect((await getPool(rooms, id)).pool.version).toBe(11);
-    await expectAgreement();
+    await expectAgreement(rooms);
   });
 });
 
@@ -243,17 +138,17 @@ describe('deleting a pool', () => {
     rooms.inventories.allocate(id, 1);
     await expect(deletePool(rooms, id)).rejects.toMatchObject({ code: 'pool.in_use', facts: { allocated: 1 } });
     expect((await getPool(rooms, id)).pool.version).toBe(before.pool.version);
-    await expectAgreement();
+    await expectAgreement(rooms);
     rooms.inventories.allocate(id, 0);
     await deletePool(rooms, id, `"${before.pool.version}"`);
-    expect(await expectAgreement()).toEqual([]);
+    expect(await expectAgreement(rooms)).toEqual([]);
     await expect(getPool(rooms, id)).rejects.toMatchObject({ code: 'pool.not_found' });
   });
 
   test.each([1, 2])('when the process dies after %d calls, then it is deleted in the end', async (lines) => {
-    dieAfter(lines);
-    await settledAfterDeath(deletePool(rooms, id));
-    const left = await expectAgreement();
+    dieAfter(rooms, lines);
+    await settledAfterDeath(rooms, deletePool(rooms, id));
+    const left = await expectAgreement(rooms);
     expect(left).toEqual(lines === 1 ? [id] : []);
   });
 
@@ -262,7 +157,7 @@ describe('deleting a pool', () => {
     await expect(deletePool(rooms, id)).rejects.toMatchObject({ kind: 'unavailable' });
     rooms.clock.seconds += 60;
     await sweepPools(rooms, rooms.logger);
-    expect(await expectAgreement()).toEqual([]);
+    expect(await expectAgreement(rooms)).toEqual([]);
   });
 
   test('twice at once: at least one has done it, the other may find nothing left', async () => {
@@ -271,7 +166,7 @@ describe('deleting a pool', () => {
     for (const result of results) {
       if (result.status === 'rejected') expect(result.reason).toMatchObject({ code: 'pool.not_found' });
     }
-    expect(await expectAgreement()).toEqual([]);
+    expect(await expectAgreement(rooms)).toEqual([]);
   });
 
   test('the sweeper leaves alone what a request is busy with, and says what it has done', async () => {
@@ -293,14 +188,4 @@ describe('deleting a pool', () => {
       expect.objectContaining({ level: 'info', activity: 'pool.close', result: 'ok' }),
     ]);
   });
-});
-
-test('a catalogue in which somebody else is always first is a 503 in the end', async () => {
-  const id = await createPool(rooms, describePool());
-  for (const write of ['insert', 'replace'] as const) {
-    jest.spyOn(rooms.catalogue, write).mockRejectedValue(new ConflictError('possible etag mismatch'));
-  }
-  const contended = { code: 'pool.contended', kind: 'unavailable' };
-  await expect(createPool(rooms, describePool())).rejects.toMatchObject(contended);
-  await expect(updatePool(rooms, id, describePool({ name: 'new' }))).rejects.toMatchObject(contended);
 });

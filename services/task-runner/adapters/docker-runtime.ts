@@ -22,6 +22,11 @@ export interface DockerRuntimeOptions {
 const ANSWER_MS = 5_000;
 const START_MS = 60_000;
 
+/** Every call of dockerode takes a signal; its types do not know it of all. */
+interface Interruptible {
+  ping(options: { abortSignal: AbortSignal }): Promise<unknown>;
+}
+
 /**
  * Containers on a Docker Engine. Where it is, DOCKER_HOST (and DOCKER_TLS_VERIFY, DOCKER_CERT_PATH, SSH_AUTH_SOCK) says,
  * as with the docker command line; without it the local socket.
@@ -36,7 +41,7 @@ export class DockerRuntime implements ContainerRuntime {
   }
 
   async ping(): Promise<void> {
-    await this.ask(ANSWER_MS, () => this.docker.ping());
+    await this.ask(ANSWER_MS, (abortSignal) => (this.docker as unknown as Interruptible).ping({ abortSignal }));
   }
 
   async start(spec: ContainerSpec): Promise<ContainerState> {
@@ -80,9 +85,10 @@ export class DockerRuntime implements ContainerRuntime {
 
   async remove(taskId: string): Promise<void> {
     const container = this.docker.getContainer(containerName(taskId));
-    await this.unlessGone(START_MS, async () => {
+    await this.unlessGone(START_MS, async (abortSignal) => {
+      const how = { force: true, v: true, abortSignal };
       try {
-        await container.remove({ force: true, v: true });
+        await container.remove(how);
       } catch (error) {
         // 409: somebody else is removing it; it is gone when it cannot be found
         if (statusOf(error) !== 409) throw error;
@@ -108,12 +114,16 @@ export class DockerRuntime implements ContainerRuntime {
     handlers: { onReady: () => void; onExit: (exit: ContainerExit) => void },
     signal: AbortSignal,
   ): Promise<void> {
-    const open = this.ask(ANSWER_MS, () =>
-      this.docker.getEvents({
-        filters: { type: ['container'], event: ['die'], label: [`${LABEL.instance}=${this.options.instance}`] },
-      }),
-    );
-    await watchExits(await open, handlers, signal, () => this.ping());
+    const filters = {
+      type: ['container' as const],
+      event: ['die'],
+      label: [`${LABEL.instance}=${this.options.instance}`],
+    };
+    const stream = await this.ask(ANSWER_MS, (abortSignal) => {
+      const options = { filters, abortSignal };
+      return this.docker.getEvents(options);
+    });
+    await watchExits(stream, handlers, signal, () => this.ping());
   }
 
   /** @returns false when the task had a container already */
@@ -185,15 +195,20 @@ export class DockerRuntime implements ContainerRuntime {
 
   /** An engine that is refused, cut off or silent is away; what it answers itself keeps its status. */
   private async ask<T>(ms: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    const signal = AbortSignal.timeout(ms);
+    const cut = new AbortController();
+    let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
-      signal.addEventListener('abort', () => reject(runtimeUnavailable(`no answer in ${ms} ms`)), { once: true });
+      timer = setTimeout(() => {
+        reject(runtimeUnavailable(`no answer in ${ms} ms`));
+        cut.abort();
+      }, ms);
     });
     try {
-      // not every call of dockerode takes the signal, so the race is what keeps the time
-      return await Promise.race([work(signal), late]);
+      return await Promise.race([work(cut.signal), late]);
     } catch (error) {
       throw error instanceof AppError || statusOf(error) !== undefined ? error : runtimeUnavailable(error);
+    } finally {
+      clearTimeout(timer);
     }
   }
 }

@@ -22,7 +22,7 @@ function sign(
   claims: object = { roles: ['user'] },
   key: jwt.Secret | KeyObject = SECRET,
 ): string {
-  return `Bearer ${jwt.sign(claims, key as jwt.Secret, { ...usual, ...options })}`;
+  return `Bearer ${jwt.sign(claims, key, { ...usual, ...options })}`;
 }
 
 const part = (value: unknown): string =>

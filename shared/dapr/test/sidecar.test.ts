@@ -49,7 +49,11 @@ beforeEach(async () => {
     });
   }).listen(0, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));
-  sidecar = connectSidecar({ port: (server.address() as AddressInfo).port, apiToken: 'sidecar-token', timeoutMs: 10_000 });
+  sidecar = connectSidecar({
+    port: (server.address() as AddressInfo).port,
+    apiToken: 'sidecar-token',
+    timeoutMs: 10_000,
+  });
   hasty = connectSidecar({ port: (server.address() as AddressInfo).port, timeoutMs: 200 });
 });
 afterEach(async () => {

@@ -10,7 +10,7 @@ import { createMetrics } from '../metrics';
 import { good, POOL, routesWith } from './sample-routes';
 
 describe('who may call a route that is for sidecars', () => {
-  test.each<[string, string, Record<string, string>, number, string?]>([
+  test.each<[string, string, Record<string, string>, number, string | undefined]>([
     ['nobody', '/internal/for-allocation', {}, 401, 'auth.sidecar_only'],
     [
       'a user’s token instead',
@@ -26,10 +26,10 @@ describe('who may call a route that is for sidecars', () => {
       401,
       'auth.sidecar_only',
     ],
-    ['the named app', '/internal/for-allocation', sidecarHeaders('allocation'), 200],
+    ['the named app', '/internal/for-allocation', sidecarHeaders('allocation'), 200, undefined],
     ['another app', '/internal/for-allocation', sidecarHeaders('task-runner'), 403, 'auth.caller_not_allowed'],
     ['the sidecar without an app', '/internal/for-allocation', sidecarHeaders(), 403, 'auth.caller_not_allowed'],
-    ['the sidecar, to deliver', '/events/x', sidecarHeaders(), 200],
+    ['the sidecar, to deliver', '/events/x', sidecarHeaders(), 200, undefined],
     [
       'an app, by invoking the delivery route',
       '/events/x',

@@ -55,6 +55,7 @@ export function kindOf(value: unknown): unknown {
   if (typeof value !== 'string') return value;
   if (/^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/.test(value)) return 'a UUID';
   if (/^\d{4}-\d\d-\d\dT[\d:.]+Z$/.test(value)) return 'a time';
+  if (/^PT[\dHMS.]+$/.test(value)) return 'a duration';
   if (/^0x[\da-f]{64}$/.test(value)) return 'a hash';
   return value.replace(/127\.0\.0\.1:\d+/, '127.0.0.1:port');
 }
