@@ -17,7 +17,10 @@ export type StateOperation =
   { upsert: string; value: unknown; etag?: string | null; ttlSeconds?: number } | { remove: string; etag?: string };
 
 export interface Sidecar {
-  /** Rows by key; absent keys are absent from the map. */
+  /**
+   * Rows by key; absent keys are absent from the map, and are so for certain: Dapr answers a read that broke off as if
+   * nothing were there.
+   */
   get(keys: readonly string[]): Promise<Map<string, StateRow>>;
   /**
    * All or nothing. After a time-out the outcome is unknown: read again before trying again.
@@ -25,8 +28,8 @@ export interface Sidecar {
    */
   transact(operations: readonly StateOperation[]): Promise<void>;
   /**
-   * Reads through the PostgreSQL binding. The statement must select exactly one `json`/`jsonb` column, cast to text.
-   * Dapr hides errors that come while rows are read, so never use it to prove that something is absent.
+   * Reads through the PostgreSQL binding. The statement must select exactly one `json`/`jsonb` column, cast to text, and
+   * end without a semicolon. All rows or an error, though Dapr hides errors that come while rows are read.
    */
   query(sql: string, params: readonly unknown[]): Promise<unknown[]>;
   /** Runs schema statements, without parameters, as one implicit transaction. */
@@ -53,6 +56,9 @@ export interface SidecarOptions {
   database?: string;
   pubsub?: string;
 }
+
+/** A row that is always there: a read that does not find it has broken off (BulkGet of state.postgresql hides the error). */
+const PROOF = 'proof-of-reading';
 
 const silent = { error() {}, warn() {}, info() {}, verbose() {}, debug() {} };
 
@@ -90,8 +96,7 @@ export function connectSidecar(options: SidecarOptions): Sidecar {
     }
   }
 
-  const get: Sidecar['get'] = async (keys) => {
-    if (keys.length === 0) return new Map();
+  async function readRows(keys: readonly string[]): Promise<Map<string, StateRow>> {
     const rows = (await call('state store', () => client.state.getBulk(store, [...new Set(keys)]))) as {
       key: string;
       data?: unknown;
@@ -105,24 +110,43 @@ export function connectSidecar(options: SidecarOptions): Sidecar {
       if (row.etag !== undefined && row.data !== undefined) found.set(row.key, { value: row.data, etag: row.etag });
     }
     return found;
+  }
+
+  const get: Sidecar['get'] = async (keys) => {
+    if (keys.length === 0) return new Map();
+    for (let attempt = 0; attempt < 3; attempt += 1) {
+      const found = await readRows([...keys, PROOF]);
+      const complete = found.delete(PROOF);
+      if (complete || keys.every((key) => found.has(key))) return found;
+      // never written so far, or not read: writing it tells, for a write does report its errors
+      await transact([{ upsert: PROOF, value: {} }]);
+    }
+    throw unavailable('state.unavailable', 'The state store cannot be read now; try again.');
+  };
+
+  const transact: Sidecar['transact'] = async (operations) => {
+    // one order of keys everywhere, so that two transactions cannot wait for each other
+    const sorted = [...operations].sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
+    await call('state store', () =>
+      client.state.transaction(store, sorted.map(wireOperation) as unknown as OperationType[]),
+    );
   };
 
   return {
     get,
-    transact: async (operations) => {
-      // one order of keys everywhere, so that two transactions cannot wait for each other
-      const sorted = [...operations].sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
-      await call('state store', () =>
-        client.state.transaction(store, sorted.map(wireOperation) as unknown as OperationType[]),
-      );
-    },
-    query: async (sql, params) => {
-      const rows = (await call('database', () =>
-        client.binding.send(database, 'query', undefined, { sql, params: JSON.stringify(params) }),
-      )) as unknown;
-      if (!Array.isArray(rows)) return [];
-      return rows.map((row: unknown) => JSON.parse((row as [string])[0]) as unknown);
-    },
+    transact,
+    query: (sql, params) =>
+      call('database', async () => {
+        // one row that holds all: where it is not there, an error was hidden
+        const whole = `SELECT coalesce(json_agg(found.value::json), '[]')::text FROM (${sql}) AS found(value)`;
+        const rows = (await client.binding.send(database, 'query', undefined, {
+          sql: whole,
+          params: JSON.stringify(params),
+        })) as unknown;
+        const text = Array.isArray(rows) ? (rows as unknown[][])[0]?.[0] : undefined;
+        if (typeof text !== 'string') throw new SidecarError('database', undefined, 'the rows could not be read');
+        return JSON.parse(text) as unknown[];
+      }),
     execute: async (sql) => {
       await call('database', () => client.binding.send(database, 'exec', undefined, { sql }));
     },

@@ -75,16 +75,21 @@ async function failure(work: Promise<unknown>): Promise<Error> {
 const daprError = (errorCode: string, message: string) => ({ status: 500, body: { errorCode, message } });
 
 describe('reading state', () => {
+  const proof = { key: 'proof-of-reading', data: {}, etag: '1' };
+
   test('rows by key with their ETags, in whatever order they come; absent keys are absent', async () => {
     answer = () => ({
-      body: [{ key: 'b', data: { n: 2 }, etag: '20' }, { key: 'c' }, { key: 'a', data: { n: 1 }, etag: '10' }],
+      body: [{ key: 'b', data: { n: 2 }, etag: '20' }, proof, { key: 'c' }, { key: 'a', data: { n: 1 }, etag: '10' }],
     });
     const rows = await sidecar.get(['a', 'b', 'c', 'a']);
     expect(Object.fromEntries(rows)).toEqual({
       a: { value: { n: 1 }, etag: '10' },
       b: { value: { n: 2 }, etag: '20' },
     });
-    expect(calls[0]).toMatchObject({ path: '/v1.0/state/statestore/bulk?', body: { keys: ['a', 'b', 'c'] } });
+    expect(calls[0]).toMatchObject({
+      path: '/v1.0/state/statestore/bulk?',
+      body: { keys: ['a', 'b', 'c', 'proof-of-reading'] },
+    });
     expect(calls[0]!.headers['dapr-api-token']).toBe('sidecar-token');
   });
 
@@ -95,6 +100,22 @@ describe('reading state', () => {
 
   test('a row that could not be read is not an absent row: 503', async () => {
     answer = () => ({ body: [{ key: 'a', error: 'connection refused' }] });
+    expect(await failure(sidecar.get(['a']))).toMatchObject({ kind: 'unavailable' });
+  });
+
+  test('a read that broke off looks as if nothing were there: it is read again, not believed', async () => {
+    let reads = 0;
+    answer = ({ path }) => {
+      if (!path.includes('/bulk')) return { status: 204 };
+      reads += 1;
+      return { body: reads === 1 ? [{ key: 'a' }, { key: proof.key }] : [{ key: 'a', data: 1, etag: '1' }, proof] };
+    };
+    expect((await sidecar.get(['a'])).get('a')).toEqual({ value: 1, etag: '1' });
+  });
+
+  test('the store is away, and reads break off: 503, never absent', async () => {
+    answer = ({ path }) =>
+      path.includes('/bulk') ? { body: [{ key: 'a' }, { key: proof.key }] } : daprError('ERR_STATE_TRANSACTION', 'x');
     expect(await failure(sidecar.get(['a']))).toMatchObject({ kind: 'unavailable' });
   });
 });
@@ -152,22 +173,29 @@ describe('a transaction', () => {
 });
 
 describe('a query', () => {
-  test('passes parameters apart from the statement, and parses the one JSON column of each row', async () => {
-    answer = () => ({ body: [['{"id":1}'], ['null']] });
+  test('passes parameters apart from the statement, and gives what the one JSON column of each row holds', async () => {
+    answer = () => ({ body: [['[{"id":1}, null]']] });
     expect(await sidecar.query('SELECT v::text FROM t WHERE a = $1', ["x' OR 1=1"])).toEqual([{ id: 1 }, null]);
     expect(calls[0]).toMatchObject({
       path: '/v1.0/bindings/database',
-      body: { operation: 'query', metadata: { sql: 'SELECT v::text FROM t WHERE a = $1', params: `["x' OR 1=1"]` } },
+      body: {
+        operation: 'query',
+        metadata: { sql: expect.stringContaining('(SELECT v::text FROM t WHERE a = $1)'), params: `["x' OR 1=1"]` },
+      },
     });
   });
 
   test('without rows is an empty list', async () => {
-    answer = () => ({ status: 204 });
+    answer = () => ({ body: [['[]']] });
     expect(await sidecar.query('SELECT 1', [])).toEqual([]);
   });
 
-  test('that fails is a 503', async () => {
-    answer = () => daprError('ERR_INVOKE_OUTPUT_BINDING', 'relation does not exist');
+  test.each([
+    ['with an error', daprError('ERR_INVOKE_OUTPUT_BINDING', 'relation does not exist')],
+    ['with an error that Dapr hides behind no rows', { body: [] }],
+    ['with nothing', { status: 204 }],
+  ])('that fails %s is a 503', async (_name, given) => {
+    answer = () => given;
     expect(await failure(sidecar.query('SELECT 1', []))).toMatchObject({ code: 'database.unavailable' });
   });
 });
@@ -283,7 +311,7 @@ describe('invoking another app', () => {
 
 describe('readiness', () => {
   test('is there when the sidecar’s components are and the store answers', async () => {
-    answer = () => ({ body: [{ key: 'readiness' }] });
+    answer = () => ({ body: [{ key: 'readiness' }, { key: 'proof-of-reading', data: {}, etag: '1' }] });
     await sidecar.check();
   });
 
