@@ -57,7 +57,8 @@ test.each(DOCUMENTS.filter((file) => stepsOf(file).some(({ commands }) => !ELSEW
   async (file) => {
     const steps = stepsOf(file).filter(({ commands }) => !ELSEWHERE.includes(commands));
     const { outputs, code, errors } = await runInOneShell(steps.map(({ commands }) => forE2e(commands)));
-    expect([code, errors]).toEqual([0, expect.any(String)]);
+    // curl and npm may warn; only a failure is of interest
+    expect(code === 0 ? '' : `block ${outputs.length} of ${steps.length} failed: ${errors}`).toBe('');
     for (const [index, { line, result }] of steps.entries()) {
       if (result === undefined) continue;
       const shown = `${file}:${line} shows ${outputs[index]}`;
