@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { messageOf } from '../../../shared/errors';
+import { ConfigError } from '../../../shared/process/config';
 import { PLACEHOLDERS, unknownPlaceholders, type ServiceType } from '../domain/service-type';
 
 const UNITS = { '': 1, Ki: 1024, Mi: 1024 ** 2, Gi: 1024 ** 3 } as const;
@@ -52,7 +53,7 @@ const file = z.strictObject({
 
 /**
  * Reads the service types.
- * @throws Error with one line for every fault of the file
+ * @throws ConfigError with one line for every fault of the file
  */
 export function readServiceTypes(fileName: string): Map<string, ServiceType> {
   return parseServiceTypes(readFileSync(fileName, 'utf8'), fileName);
@@ -63,15 +64,15 @@ export function parseServiceTypes(text: string, fileName: string): Map<string, S
   try {
     raw = parse(text);
   } catch (error) {
-    throw new Error(`${fileName} is not YAML: ${messageOf(error)}`, { cause: error });
+    throw new ConfigError([`${fileName} is not YAML: ${messageOf(error)}`]);
   }
   const parsed = file.safeParse(raw);
   if (!parsed.success) {
     const faults = parsed.error.issues.map((issue) => {
       const reasons = issue.code === 'invalid_key' ? issue.issues.map(({ message }) => message) : [issue.message];
-      return `  - ${issue.path.join('.') || 'the file'}: ${reasons.join(', ')}`;
+      return `${fileName}: ${issue.path.join('.') || 'the file'}: ${reasons.join(', ')}`;
     });
-    throw new Error(`${fileName} is not usable:\n${faults.join('\n')}`);
+    throw new ConfigError(faults);
   }
   return new Map(Object.entries(parsed.data.serviceTypes).map(([name, given]) => [name, toServiceType(name, given)]));
 }

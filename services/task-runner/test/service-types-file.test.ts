@@ -48,5 +48,5 @@ serviceTypes:
 
 test('when a file is no YAML or is empty, then the message names the file', () => {
   expect(() => parseServiceTypes('a: [', 'types.yaml')).toThrow('types.yaml is not YAML');
-  expect(() => parseServiceTypes('', 'types.yaml')).toThrow('types.yaml is not usable');
+  expect(() => parseServiceTypes('', 'types.yaml')).toThrow('types.yaml: the file: ');
 });
