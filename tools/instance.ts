@@ -36,7 +36,7 @@ export interface Instance {
   name: string;
   /**
    * What its containers are labelled with. Two clones on one machine share a Docker Engine, and each clears away what it
-   * does not know: the default instance's label tells clones apart, a named one is for whoever named it to keep apart.
+   * does not know, so the label tells clones apart.
    */
   label: string;
   runDir: string;
@@ -68,7 +68,7 @@ export function currentInstance(env: NodeJS.ProcessEnv = process.env): Instance 
   );
   return {
     name,
-    label: name === 'default' ? `default-${createHash('sha256').update(root).digest('hex').slice(0, 8)}` : name,
+    label: `${name}-${createHash('sha256').update(root).digest('hex').slice(0, 8)}`,
     runDir: name === 'default' ? path.join(root, '.run') : path.join(root, '.run', name),
     isDefault,
     runFile,

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import Docker from 'dockerode';
 import { call, eventually, system, tokenFor } from './support/system';
 import { containersOf, freeUnits, startTask, stopTask, taskOf, type Started } from './support/tasks';
+import { e2eInstance } from './support/e2e-instance';
 
 /** Issue 3, C8 to C10: tasks on the real Docker Engine, through the real sidecars. */
 
@@ -124,6 +125,7 @@ describe('what is started', () => {
   });
 
   test('when a task runs, then its container is fenced in and says whose it is', async () => {
+    const { label } = e2eInstance();
     const { taskId } = await started();
     const found = await new Docker().getContainer(`task-${taskId}`).inspect();
     expect(found.HostConfig).toMatchObject({
@@ -133,14 +135,14 @@ describe('what is started', () => {
       Memory: 64 * 1024 * 1024,
       MemorySwap: 64 * 1024 * 1024,
       NanoCpus: 100_000_000,
-      NetworkMode: 'resource-manager-e2e',
+      NetworkMode: `resource-manager-${label}`,
     });
     expect(found.Config.User).toBe('65532:65532');
     expect(found.Config.Labels).toMatchObject({
       'resource-manager.task': taskId,
       'resource-manager.user': user,
       'resource-manager.service-type': 'demo',
-      'resource-manager.instance': 'e2e',
+      'resource-manager.instance': label,
     });
     expect(found.NetworkSettings.Ports['8080/tcp']).toMatchObject([{ HostIp: '127.0.0.1' }]);
     await stopTask(asUser, taskId);

@@ -37,7 +37,7 @@ export class TaskRunnerReplica {
         JWT_SECRET: secrets.jwtSecret,
         JWT_ISSUER: ISSUER,
         JWT_AUDIENCE: AUDIENCE,
-        INSTANCE: 'e2e',
+        INSTANCE: e2eInstance().label,
         ...env,
       },
     });

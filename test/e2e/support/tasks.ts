@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import Docker from 'dockerode';
 import { call, tokenFor, type Answer } from './system';
+import { e2eInstance } from './e2e-instance';
 
 export interface Started {
   taskId: string;
@@ -34,7 +35,7 @@ export async function freeUnits(pool: string): Promise<number> {
 
 /** Which of these tasks have a container, running or not; of all tasks of the e2e instance without `taskIds`. */
 export async function containersOf(taskIds?: string[]): Promise<string[]> {
-  const filters = { label: ['resource-manager.instance=e2e'] };
+  const filters = { label: [`resource-manager.instance=${e2eInstance().label}`] };
   const found = await new Docker().listContainers({ all: true, filters });
   const owners = found.flatMap(({ Labels }) => Labels['resource-manager.task'] ?? []);
   return taskIds ? owners.filter((id) => taskIds.includes(id)) : owners;
