@@ -37,7 +37,17 @@ describe('the nine endpoints, invoked through a sidecar', () => {
     expect(pool.body).toEqual({
       id,
       ...poolInput({ name: 'story', total_capacity: 8 }),
+      labels: {},
+      reserved: 0,
+      allocation_ratio: 1,
+      min_unit: 1,
+      max_unit: null,
+      step_size: 1,
+      state: 'open',
+      capacity: 8,
+      allocated_capacity: 3,
       available_capacity: 5,
+      drain: null,
       created_at: expect.stringMatching(/^\d{4}-.*Z$/) as string,
       updated_at: expect.stringMatching(/^\d{4}-.*Z$/) as string,
     });

@@ -31,7 +31,10 @@ CREATE OR REPLACE VIEW allocations AS
   FROM state WHERE key LIKE '${APP}||allocation:%';
 CREATE OR REPLACE VIEW inventories AS
   SELECT state_json(value)->>'pool_id' AS pool_id, (state_json(value)->>'total')::bigint AS total,
-         (state_json(value)->>'allocated')::bigint AS allocated, state_json(value)->>'state' AS state
+         (state_json(value)->>'allocated')::bigint AS allocated, state_json(value)->>'state' AS state,
+         floor(((state_json(value)->>'total')::numeric - coalesce((state_json(value)->>'reserved')::numeric, 0))
+               * coalesce((state_json(value)->>'allocation_ratio')::numeric, 1)) AS capacity,
+         coalesce((state_json(value)->>'over_allowed')::boolean, false) AS over_allowed, state_json(value) AS row
   FROM state WHERE key LIKE '${APP}||inventory:%';
 CREATE INDEX IF NOT EXISTS state_allocations_by_pool ON state
   ((state_json(value)->>'resource_pool_id'), (state_json(value)->>'created_at'), (state_json(value)->>'id'))

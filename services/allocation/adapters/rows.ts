@@ -2,32 +2,56 @@ import { z } from 'zod';
 import { durationBetween } from '../../../shared/contracts/duration';
 import type { CloudEvent } from '../../../shared/contracts/events';
 import { timestamp, uuid } from '../../../shared/contracts/fields';
+import { poolState, termFields, termsOfRow, toTermsRow } from '../../../shared/contracts/inventory';
 import { uuidFromName } from '../../../shared/contracts/ids';
 import { newEvent } from '../../../shared/dapr/outbox';
 import type { Allocation, Inventory } from '../domain/inventory';
 import type { PoolFact, Remembered } from '../domain/pool-commands';
 
-/** How inventories and allocations look as JSON rows, and their events on the wire. */
+/**
+ * How inventories and allocations look as JSON rows, and their events on the wire. What older rows lack has a default:
+ * they stay as they are until their next change.
+ */
 
 export const inventoryRow = z
   .object({
     pool_id: uuid,
     total: z.int(),
+    ...termFields,
     allocated: z.int(),
-    state: z.enum(['open', 'closed']),
+    state: z.enum([...poolState.options, 'closed']),
+    over_allowed: z.boolean().default(false),
+    drain: z.object({ to: z.int(), since: timestamp, drained_at: timestamp.nullable() }).nullable().default(null),
     revision: z.int(),
     refused: z.boolean(),
     created_at: timestamp,
     updated_at: timestamp,
   })
-  .transform((row): Inventory => {
-    const { pool_id: poolId, created_at: createdAt, updated_at: updatedAt, ...rest } = row;
-    return { poolId, createdAt, updatedAt, ...rest };
-  });
+  .transform((row): Inventory => ({
+    poolId: row.pool_id,
+    ...termsOfRow(row),
+    allocated: row.allocated,
+    overAllowed: row.over_allowed,
+    drain: row.drain && { to: row.drain.to, since: row.drain.since, drainedAt: row.drain.drained_at },
+    revision: row.revision,
+    refused: row.refused,
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+  }));
 
 export function toInventoryRow(inventory: Inventory): z.input<typeof inventoryRow> {
-  const { poolId, createdAt, updatedAt, ...rest } = inventory;
-  return { pool_id: poolId, created_at: createdAt, updated_at: updatedAt, ...rest };
+  const { drain } = inventory;
+  return {
+    pool_id: inventory.poolId,
+    ...toTermsRow(inventory),
+    allocated: inventory.allocated,
+    over_allowed: inventory.overAllowed,
+    drain: drain && { to: drain.to, since: drain.since, drained_at: drain.drainedAt },
+    revision: inventory.revision,
+    refused: inventory.refused,
+    created_at: inventory.createdAt,
+    updated_at: inventory.updatedAt,
+  };
 }
 
 export const allocationRow = z

@@ -3,7 +3,7 @@ import { ConflictError } from '../../../shared/dapr/sidecar-error';
 import { hasCode, unavailable } from '../../../shared/errors';
 import type { IdempotencyKey } from '../../../shared/http/conditions';
 import { currentContext } from '../../../shared/logging/context';
-import { type Allocation, allocationNotFound, type Inventory, poolNotFound } from '../domain/inventory';
+import { type Allocation, allocationNotFound, isOpen, type OpenInventory, poolNotFound } from '../domain/inventory';
 import type { AllocationFilter, PoolStore } from '../ports/pool-store';
 import type { PoolWriter } from './pool-writer';
 
@@ -109,11 +109,11 @@ export class Allocations {
   /** @throws AppError `pool.not_found` */
   async list(filter: AllocationFilter): Promise<Allocation[]> {
     const [inventory] = await this.store.inventories([filter.poolId]);
-    if (inventory?.state !== 'open') throw poolNotFound(filter.poolId);
+    if (!isOpen(inventory)) throw poolNotFound(filter.poolId);
     return this.store.listAllocations(filter);
   }
 
-  async inventories(poolIds: readonly string[]): Promise<Inventory[]> {
-    return (await this.store.inventories(poolIds)).filter(({ state }) => state === 'open');
+  async inventories(poolIds: readonly string[]): Promise<OpenInventory[]> {
+    return (await this.store.inventories(poolIds)).filter(isOpen);
   }
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { capacity, timestamp, uuid } from '../../../shared/contracts/fields';
+import { REFUSED_GRANTS } from '../../../shared/contracts/inventory';
 import { idempotencyKey } from '../../../shared/http/conditions';
 import { decodeCursor, pageOutput, pageQuery } from '../../../shared/http/paging';
 import { route, type Route } from '../../../shared/http/route';
@@ -45,12 +46,7 @@ export function publicRoutes(allocations: Allocations): Route[] {
         'Idempotency-Key': 'The same key with the same body is one allocation, however often it is sent (24 hours).',
       },
       responses: { 201: z.object({ id: uuid }) },
-      errors: [
-        'pool.not_found',
-        'allocation.insufficient_capacity',
-        'allocation.busy',
-        'request.idempotency_key_reused',
-      ],
+      errors: [...REFUSED_GRANTS, 'allocation.busy', 'request.idempotency_key_reused'],
       handle: async ({ params, body, caller, header, signal }) => {
         const scope = [caller.sub, 'POST allocations', params.pool_id];
         const id = await allocations.allocate({

@@ -69,6 +69,15 @@ export function describePoolStore(
       expect(await store.inventories([poolId, randomUUID()])).toEqual([decision.inventory]);
     });
 
+    test('terms are read back as they were written', async () => {
+      const poolId = await openPool(10);
+      const terms = { total: 5, reserved: 1, allocationRatio: 1.5, minUnit: 2, maxUnit: 4, stepSize: 2 };
+      const change = { kind: 'resize' as const, ...terms, state: 'draining' as const, revision: 2 };
+      const { inventory } = await carryOut(poolId, change);
+      expect(inventory).toMatchObject({ ...terms, state: 'draining', drain: { to: 0 } });
+      expect((await store.read(poolId, [], [])).inventory).toEqual(inventory);
+    });
+
     test('what was released is gone, in the same transaction as its capacity', async () => {
       const poolId = await openPool();
       const [kept, gone] = [allocate({ capacity: 3 }), allocate({ capacity: 4 })];

@@ -69,7 +69,7 @@ export function replicas(): string[] {
 export async function faultsInTheBooks(): Promise<string[]> {
   const rows = await sql<{ fault: string }>(`
     WITH sums AS (SELECT resource_pool_id, sum(allocated_capacity) AS held FROM allocations GROUP BY 1),
-         open AS (SELECT * FROM inventories WHERE state = 'open')
+         open AS (SELECT * FROM inventories WHERE state <> 'closed')
     SELECT 'an allocation without an open pool: ' || a.id AS fault
       FROM allocations a WHERE NOT EXISTS (SELECT FROM open WHERE pool_id = a.resource_pool_id)
     UNION ALL SELECT 'an inventory without a pool: ' || pool_id
@@ -78,9 +78,9 @@ export async function faultsInTheBooks(): Promise<string[]> {
       FROM resource_pools p WHERE NOT EXISTS (SELECT FROM open WHERE pool_id = p.id)
     UNION ALL SELECT 'a pool whose change is pending: ' || p.id FROM resource_pools p WHERE pending IS NOT NULL
     UNION ALL SELECT 'a pool and its inventory differ: ' || p.id
-      FROM resource_pools p JOIN open ON pool_id = p.id WHERE (row->>'total_capacity')::bigint <> total AND pending IS NULL
+      FROM resource_pools p JOIN open ON pool_id = p.id WHERE (p.row->>'total_capacity')::bigint <> total AND pending IS NULL
     UNION ALL SELECT 'allocated ' || allocated || ', held ' || coalesce(held, 0) || ': ' || pool_id
       FROM open LEFT JOIN sums ON resource_pool_id = pool_id WHERE allocated <> coalesce(held, 0)
-    UNION ALL SELECT 'oversold: ' || pool_id FROM open WHERE allocated > total`);
+    UNION ALL SELECT 'oversold: ' || pool_id FROM open WHERE allocated > capacity AND NOT over_allowed`);
   return rows.map(({ fault }) => fault);
 }
