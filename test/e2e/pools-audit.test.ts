@@ -62,6 +62,14 @@ test('an allocation without an inventory, and a pool without one', async () => {
   ]);
 });
 
+test('an allocation that is held and was released', async () => {
+  const found = await after(
+    `INSERT INTO state (key, value, etag) SELECT 'allocation||released:' || $1::text, convert_to((row || '{"released_at": "now"}')::text, 'UTF8'), gen_random_uuid() FROM allocations WHERE id = $1`,
+    allocationId,
+  );
+  expect(found).toEqual([`allocation ${allocationId}: it is held, and was released at now`]);
+});
+
 test('an inventory without a pool', async () => {
   expect(await after('DELETE FROM state WHERE key = $1', pool())).toEqual([
     `inventory ${poolId}: there is no such pool`,

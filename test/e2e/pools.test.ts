@@ -8,6 +8,7 @@ jest.setTimeout(60_000);
 
 const POOLS = 'resource-pool/resource_pools';
 const allocationsOf = (poolId: string) => `allocation/resource_pools/${poolId}/allocations`;
+const historyOf = (poolId: string) => `allocation/resource_pools/${poolId}/allocation_history`;
 const allocation = (capacity = 1) => ({ service_id: SERVICE, capacity });
 const ROLES: Role[] = ['admin', 'owner', 'service', 'user'];
 
@@ -88,6 +89,13 @@ describe('the nine endpoints, invoked through a sidecar', () => {
     ['change a pool', 'PUT', (id) => [`${POOLS}/${id}`, poolInput()], ['admin', 'owner']],
     ['allocate', 'POST', (id) => [allocationsOf(id), allocation()], ['admin', 'service']],
     ['list allocations', 'GET', (id) => [allocationsOf(id)], ['admin', 'owner', 'service']],
+    ['see what was released', 'GET', (id) => [historyOf(id)], ['admin', 'owner', 'service']],
+    [
+      'release all of a service',
+      'DELETE',
+      (id) => [`${allocationsOf(id)}?service_id=${SERVICE}`],
+      ['admin', 'owner', 'service'],
+    ],
     ['see an allocation', 'GET', (id) => [`${allocationsOf(id)}/${id}`], ['admin', 'owner', 'service']],
     ['release an allocation', 'DELETE', (id) => [`${allocationsOf(id)}/${id}`], ['admin', 'owner', 'service']],
     ['delete a pool', 'DELETE', () => [`${POOLS}/${randomUUID()}`], ['admin', 'owner']],

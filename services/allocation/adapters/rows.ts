@@ -5,7 +5,7 @@ import { timestamp, uuid } from '../../../shared/contracts/fields';
 import { poolState, termFields, termsOfRow, toTermsRow } from '../../../shared/contracts/inventory';
 import { uuidFromName } from '../../../shared/contracts/ids';
 import { newEvent } from '../../../shared/dapr/outbox';
-import type { Allocation, Inventory } from '../domain/inventory';
+import type { Allocation, Inventory, ReleasedAllocation } from '../domain/inventory';
 import type { PoolFact, Remembered } from '../domain/pool-commands';
 
 /**
@@ -54,17 +54,19 @@ export function toInventoryRow(inventory: Inventory): z.input<typeof inventoryRo
   };
 }
 
-export const allocationRow = z
-  .object({
-    id: uuid,
-    resource_pool_id: uuid,
-    service_id: uuid,
-    allocated_capacity: z.int(),
-    created_at: timestamp,
-    created_by: uuid,
-    task_id: uuid.nullable(),
-  })
-  .transform((row): Allocation => ({
+const allocationShape = z.object({
+  id: uuid,
+  resource_pool_id: uuid,
+  service_id: uuid,
+  allocated_capacity: z.int(),
+  created_at: timestamp,
+  created_by: uuid,
+  task_id: uuid.nullable(),
+});
+export const allocationRow = allocationShape.transform(allocationOf);
+
+function allocationOf(row: z.infer<typeof allocationShape>): Allocation {
+  return {
     id: row.id,
     poolId: row.resource_pool_id,
     serviceId: row.service_id,
@@ -72,7 +74,26 @@ export const allocationRow = z
     createdAt: row.created_at,
     createdBy: row.created_by,
     taskId: row.task_id,
+  };
+}
+
+export const releasedRow = allocationShape
+  .extend({ released_at: timestamp, released_by: z.string(), end_reason: z.string() })
+  .transform((row): ReleasedAllocation => ({
+    ...allocationOf(row),
+    releasedAt: row.released_at,
+    releasedBy: row.released_by,
+    reason: row.end_reason,
   }));
+
+export function toReleasedRow(released: ReleasedAllocation): z.input<typeof releasedRow> {
+  return {
+    ...toAllocationRow(released),
+    released_at: released.releasedAt,
+    released_by: released.releasedBy,
+    end_reason: released.reason,
+  };
+}
 
 export function toAllocationRow(allocation: Allocation): z.input<typeof allocationRow> {
   return {

@@ -42,6 +42,15 @@ export interface Allocation {
   taskId: string | null;
 }
 
+/** What is left of an allocation after its release. */
+export interface ReleasedAllocation extends Allocation {
+  releasedAt: string;
+  /** A `sub`, or `system`. */
+  releasedBy: string;
+  /** Why it ended: `released`; an open set. */
+  reason: string;
+}
+
 export type OpenInventory = Inventory & { state: Terms['state'] };
 
 /** True for one of a pool that exists, whether it takes allocations at the moment or not. */
