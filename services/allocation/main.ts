@@ -14,12 +14,9 @@ runService('allocation', configure, (_config, { sidecar, logger, metrics, stoppi
   let relay: Relay | undefined;
   let schemaReady = false;
   const store = new DaprPoolStore(sidecar);
-  const writer = new PoolWriter(
-    store,
-    () => new Date().toISOString(),
-    () => relay?.wake(),
-  );
-  const allocations = new Allocations(store, writer, randomUUID);
+  const now = () => new Date().toISOString();
+  const writer = new PoolWriter(store, now, () => relay?.wake());
+  const allocations = new Allocations(store, writer, randomUUID, now);
   return {
     routes: [...publicRoutes(allocations), ...internalRoutes(allocations, writer)],
     checks: {

@@ -8,6 +8,7 @@ jest.setTimeout(60_000);
 
 const POOLS = 'resource-pool/resource_pools';
 const allocationsOf = (poolId: string) => `allocation/resource_pools/${poolId}/allocations`;
+const historyOf = (poolId: string) => `allocation/resource_pools/${poolId}/allocation_history`;
 const allocation = (capacity = 1) => ({ service_id: SERVICE, capacity });
 const ROLES: Role[] = ['admin', 'owner', 'service', 'user'];
 
@@ -37,7 +38,17 @@ describe('the nine endpoints, invoked through a sidecar', () => {
     expect(pool.body).toEqual({
       id,
       ...poolInput({ name: 'story', total_capacity: 8 }),
+      labels: {},
+      reserved: 0,
+      allocation_ratio: 1,
+      min_unit: 1,
+      max_unit: null,
+      step_size: 1,
+      state: 'open',
+      capacity: 8,
+      allocated_capacity: 3,
       available_capacity: 5,
+      drain: null,
       created_at: expect.stringMatching(/^\d{4}-.*Z$/) as string,
       updated_at: expect.stringMatching(/^\d{4}-.*Z$/) as string,
     });
@@ -78,6 +89,13 @@ describe('the nine endpoints, invoked through a sidecar', () => {
     ['change a pool', 'PUT', (id) => [`${POOLS}/${id}`, poolInput()], ['admin', 'owner']],
     ['allocate', 'POST', (id) => [allocationsOf(id), allocation()], ['admin', 'service']],
     ['list allocations', 'GET', (id) => [allocationsOf(id)], ['admin', 'owner', 'service']],
+    ['see what was released', 'GET', (id) => [historyOf(id)], ['admin', 'owner', 'service']],
+    [
+      'release all of a service',
+      'DELETE',
+      (id) => [`${allocationsOf(id)}?service_id=${SERVICE}`],
+      ['admin', 'owner', 'service'],
+    ],
     ['see an allocation', 'GET', (id) => [`${allocationsOf(id)}/${id}`], ['admin', 'owner', 'service']],
     ['release an allocation', 'DELETE', (id) => [`${allocationsOf(id)}/${id}`], ['admin', 'owner', 'service']],
     ['delete a pool', 'DELETE', () => [`${POOLS}/${randomUUID()}`], ['admin', 'owner']],

@@ -32,6 +32,10 @@ describePoolStore(
       `DELETE FROM state WHERE key IN (SELECT 'allocation||allocation:' || id FROM allocations WHERE resource_pool_id = ANY($1))`,
       [pools],
     );
+    await sql(
+      `DELETE FROM state WHERE key IN (SELECT 'allocation||released:' || id FROM allocation_history WHERE resource_pool_id = ANY($1))`,
+      [pools],
+    );
     await sql('DELETE FROM state WHERE key = ANY($1)', [pools.map((id) => `allocation||inventory:${id}`)]);
   },
 );

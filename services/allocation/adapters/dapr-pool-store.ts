@@ -2,15 +2,17 @@ import { outboxRow, outboxSchema } from '../../../shared/dapr/outbox';
 import type { Sidecar, StateOperation, StateRow } from '../../../shared/dapr/sidecar';
 import { IDEMPOTENCY_TTL_SECONDS } from '../../../shared/http/conditions';
 import type { PoolFact, Remembered } from '../domain/pool-commands';
-import type { Allocation } from '../domain/inventory';
-import type { PoolSnapshot, PoolStore } from '../ports/pool-store';
+import type { Allocation, ReleasedAllocation } from '../domain/inventory';
+import type { HistoryFilter, PoolSnapshot, PoolStore } from '../ports/pool-store';
 import {
   allocationRow,
   eventOf,
   inventoryRow,
+  releasedRow,
   rememberedRow,
   toAllocationRow,
   toInventoryRow,
+  toReleasedRow,
   toRememberedRow,
 } from './rows';
 
@@ -20,6 +22,7 @@ const TOMBSTONE_TTL_SECONDS = 86_400;
 
 const inventoryKey = (poolId: string) => `inventory:${poolId}`;
 const allocationKey = (id: string) => `allocation:${id}`;
+const releasedKey = (id: string) => `released:${id}`;
 const rememberedKey = (id: string) => `idempotency:${id}`;
 
 /** Views and indexes over the state table; the index of a list has the list's own order. */
@@ -31,7 +34,10 @@ CREATE OR REPLACE VIEW allocations AS
   FROM state WHERE key LIKE '${APP}||allocation:%';
 CREATE OR REPLACE VIEW inventories AS
   SELECT state_json(value)->>'pool_id' AS pool_id, (state_json(value)->>'total')::bigint AS total,
-         (state_json(value)->>'allocated')::bigint AS allocated, state_json(value)->>'state' AS state
+         (state_json(value)->>'allocated')::bigint AS allocated, state_json(value)->>'state' AS state,
+         floor(((state_json(value)->>'total')::numeric - coalesce((state_json(value)->>'reserved')::numeric, 0))
+               * coalesce((state_json(value)->>'allocation_ratio')::numeric, 1)) AS capacity,
+         coalesce((state_json(value)->>'over_allowed')::boolean, false) AS over_allowed, state_json(value) AS row
   FROM state WHERE key LIKE '${APP}||inventory:%';
 CREATE INDEX IF NOT EXISTS state_allocations_by_pool ON state
   ((state_json(value)->>'resource_pool_id'), (state_json(value)->>'created_at'), (state_json(value)->>'id'))
@@ -39,6 +45,18 @@ CREATE INDEX IF NOT EXISTS state_allocations_by_pool ON state
 CREATE INDEX IF NOT EXISTS state_allocations_by_service ON state
   ((state_json(value)->>'resource_pool_id'), (state_json(value)->>'service_id'), (state_json(value)->>'created_at'), (state_json(value)->>'id'))
   WHERE key LIKE '${APP}||allocation:%';
+CREATE OR REPLACE VIEW allocation_history AS
+  SELECT state_json(value)->>'id' AS id, state_json(value)->>'resource_pool_id' AS resource_pool_id,
+         state_json(value)->>'service_id' AS service_id, (state_json(value)->>'allocated_capacity')::bigint AS allocated_capacity,
+         state_json(value)->>'created_at' AS created_at, state_json(value)->>'released_at' AS released_at,
+         state_json(value)->>'end_reason' AS end_reason, state_json(value) AS row
+  FROM state WHERE key LIKE '${APP}||released:%';
+CREATE INDEX IF NOT EXISTS state_released_by_pool ON state
+  ((state_json(value)->>'resource_pool_id'), (state_json(value)->>'released_at'), (state_json(value)->>'id'))
+  WHERE key LIKE '${APP}||released:%';
+CREATE INDEX IF NOT EXISTS state_released_by_service ON state
+  ((state_json(value)->>'resource_pool_id'), (state_json(value)->>'service_id'), (state_json(value)->>'released_at'), (state_json(value)->>'id'))
+  WHERE key LIKE '${APP}||released:%';
 ${outboxSchema(APP)}`;
 
 /** Inventories and allocations in Dapr's state store; lists through the PostgreSQL binding. */
@@ -100,7 +118,13 @@ export class DaprPoolStore implements PoolStore {
     if (fact.kind === 'allocated')
       return [{ upsert: key, value: toAllocationRow(fact.allocation), etag: null }, outboxRow(event)];
     const version = etag(key);
-    return [{ remove: key, ...(version === null ? {} : { etag: version }) }, outboxRow(event)];
+    const { releasedAt, releasedBy, reason } = fact;
+    const row = toReleasedRow({ ...fact.allocation, releasedAt, releasedBy, reason });
+    return [
+      { remove: key, ...(version === null ? {} : { etag: version }) },
+      { upsert: releasedKey(fact.allocation.id), value: row },
+      outboxRow(event),
+    ];
   }
 
   async allocation(id: string): Promise<Allocation | undefined> {
@@ -134,6 +158,20 @@ export class DaprPoolStore implements PoolStore {
     if (after) where += ` AND (created_at, id) > ($${params.push(after.at)}, $${params.push(after.id)})`;
     const sql = `SELECT row::text FROM allocations WHERE ${where} ORDER BY created_at, id LIMIT ${Math.trunc(limit)}`;
     return (await this.sidecar.query(sql, params)).map((row) => allocationRow.parse(row));
+  }
+
+  async listReleased(filter: HistoryFilter): Promise<ReleasedAllocation[]> {
+    const { poolId, serviceId, reason, from, to, after, limit } = filter;
+    const params: unknown[] = [poolId];
+    let where = 'resource_pool_id = $1';
+    if (serviceId !== undefined) where += ` AND service_id = $${params.push(serviceId)}`;
+    if (reason !== undefined) where += ` AND end_reason = $${params.push(reason)}`;
+    if (from !== undefined) where += ` AND released_at >= $${params.push(from)}`;
+    if (to !== undefined) where += ` AND released_at < $${params.push(to)}`;
+    if (after) where += ` AND (released_at, id) < ($${params.push(after.at)}, $${params.push(after.id)})`;
+    const order = 'ORDER BY released_at DESC, id DESC';
+    const sql = `SELECT row::text FROM allocation_history WHERE ${where} ${order} LIMIT ${Math.trunc(limit)}`;
+    return (await this.sidecar.query(sql, params)).map((row) => releasedRow.parse(row));
   }
 }
 

@@ -1,8 +1,8 @@
 import type { CloudEvent } from '../../../shared/contracts/events';
 import { ConflictError } from '../../../shared/dapr/sidecar-error';
-import type { Allocation, Inventory } from '../domain/inventory';
+import type { Allocation, Inventory, ReleasedAllocation } from '../domain/inventory';
 import type { Decision, Remembered } from '../domain/pool-commands';
-import type { AllocationFilter, PoolSnapshot, PoolStore } from '../ports/pool-store';
+import type { AllocationFilter, HistoryFilter, PoolSnapshot, PoolStore } from '../ports/pool-store';
 import { eventOf } from './rows';
 
 /** The store in memory, with the same promises. `fail` makes the next commits conflict, or lose their answer. */
@@ -12,6 +12,7 @@ export class MemoryPoolStore implements PoolStore {
   readonly fail: ('conflict' | Error | { writtenButLost: Error })[] = [];
   private readonly pools = new Map<string, { inventory: Inventory; version: number }>();
   private readonly allocations = new Map<string, Allocation>();
+  private readonly released: ReleasedAllocation[] = [];
   private readonly answers = new Map<string, Remembered>();
 
   read(poolId: string, allocationIds: readonly string[], rememberedIds: readonly string[]): Promise<PoolSnapshot> {
@@ -39,7 +40,11 @@ export class MemoryPoolStore implements PoolStore {
     if (decision.inventory) this.pools.set(snapshot.poolId, { inventory: decision.inventory, version });
     for (const fact of decision.facts) {
       if (fact.kind === 'allocated') this.allocations.set(fact.allocation.id, fact.allocation);
-      if (fact.kind === 'released') this.allocations.delete(fact.allocation.id);
+      if (fact.kind === 'released') {
+        this.allocations.delete(fact.allocation.id);
+        const { allocation, releasedAt, releasedBy, reason } = fact;
+        this.released.push({ ...allocation, releasedAt, releasedBy, reason });
+      }
       if (fact.kind === 'remembered') this.answers.set(fact.id, fact.answer);
       if (fact.kind !== 'remembered') this.events.push(eventOf(fact));
     }
@@ -70,6 +75,17 @@ export class MemoryPoolStore implements PoolStore {
       .filter((row) => row.poolId === poolId && (serviceId === undefined || row.serviceId === serviceId))
       .sort((a, b) => (order(a) < order(b) ? -1 : 1))
       .filter((row) => after === undefined || order(row) > `${after.at} ${after.id}`);
+    return Promise.resolve(rows.slice(0, limit));
+  }
+
+  listReleased({ poolId, serviceId, reason, from, to, after, limit }: HistoryFilter): Promise<ReleasedAllocation[]> {
+    const order = (a: { releasedAt: string; id: string }) => `${a.releasedAt} ${a.id}`;
+    const rows = this.released
+      .filter((row) => row.poolId === poolId && (serviceId === undefined || row.serviceId === serviceId))
+      .filter((row) => reason === undefined || row.reason === reason)
+      .filter(({ releasedAt }) => (from === undefined || releasedAt >= from) && (to === undefined || releasedAt < to))
+      .sort((a, b) => (order(a) > order(b) ? -1 : 1))
+      .filter((row) => after === undefined || order(row) < `${after.at} ${after.id}`);
     return Promise.resolve(rows.slice(0, limit));
   }
 }

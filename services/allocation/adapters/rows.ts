@@ -2,45 +2,71 @@ import { z } from 'zod';
 import { durationBetween } from '../../../shared/contracts/duration';
 import type { CloudEvent } from '../../../shared/contracts/events';
 import { timestamp, uuid } from '../../../shared/contracts/fields';
+import { poolState, termFields, termsOfRow, toTermsRow } from '../../../shared/contracts/inventory';
 import { uuidFromName } from '../../../shared/contracts/ids';
 import { newEvent } from '../../../shared/dapr/outbox';
-import type { Allocation, Inventory } from '../domain/inventory';
+import type { Allocation, Inventory, ReleasedAllocation } from '../domain/inventory';
 import type { PoolFact, Remembered } from '../domain/pool-commands';
 
-/** How inventories and allocations look as JSON rows, and their events on the wire. */
+/**
+ * How inventories and allocations look as JSON rows, and their events on the wire. What older rows lack has a default:
+ * they stay as they are until their next change.
+ */
 
 export const inventoryRow = z
   .object({
     pool_id: uuid,
     total: z.int(),
+    ...termFields,
     allocated: z.int(),
-    state: z.enum(['open', 'closed']),
+    state: z.enum([...poolState.options, 'closed']),
+    over_allowed: z.boolean().default(false),
+    drain: z.object({ to: z.int(), since: timestamp, drained_at: timestamp.nullable() }).nullable().default(null),
     revision: z.int(),
     refused: z.boolean(),
     created_at: timestamp,
     updated_at: timestamp,
   })
-  .transform((row): Inventory => {
-    const { pool_id: poolId, created_at: createdAt, updated_at: updatedAt, ...rest } = row;
-    return { poolId, createdAt, updatedAt, ...rest };
-  });
+  .transform((row): Inventory => ({
+    poolId: row.pool_id,
+    ...termsOfRow(row),
+    allocated: row.allocated,
+    overAllowed: row.over_allowed,
+    drain: row.drain && { to: row.drain.to, since: row.drain.since, drainedAt: row.drain.drained_at },
+    revision: row.revision,
+    refused: row.refused,
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+  }));
 
 export function toInventoryRow(inventory: Inventory): z.input<typeof inventoryRow> {
-  const { poolId, createdAt, updatedAt, ...rest } = inventory;
-  return { pool_id: poolId, created_at: createdAt, updated_at: updatedAt, ...rest };
+  const { drain } = inventory;
+  return {
+    pool_id: inventory.poolId,
+    ...toTermsRow(inventory),
+    allocated: inventory.allocated,
+    over_allowed: inventory.overAllowed,
+    drain: drain && { to: drain.to, since: drain.since, drained_at: drain.drainedAt },
+    revision: inventory.revision,
+    refused: inventory.refused,
+    created_at: inventory.createdAt,
+    updated_at: inventory.updatedAt,
+  };
 }
 
-export const allocationRow = z
-  .object({
-    id: uuid,
-    resource_pool_id: uuid,
-    service_id: uuid,
-    allocated_capacity: z.int(),
-    created_at: timestamp,
-    created_by: uuid,
-    task_id: uuid.nullable(),
-  })
-  .transform((row): Allocation => ({
+const allocationShape = z.object({
+  id: uuid,
+  resource_pool_id: uuid,
+  service_id: uuid,
+  allocated_capacity: z.int(),
+  created_at: timestamp,
+  created_by: uuid,
+  task_id: uuid.nullable(),
+});
+export const allocationRow = allocationShape.transform(allocationOf);
+
+function allocationOf(row: z.infer<typeof allocationShape>): Allocation {
+  return {
     id: row.id,
     poolId: row.resource_pool_id,
     serviceId: row.service_id,
@@ -48,7 +74,26 @@ export const allocationRow = z
     createdAt: row.created_at,
     createdBy: row.created_by,
     taskId: row.task_id,
+  };
+}
+
+export const releasedRow = allocationShape
+  .extend({ released_at: timestamp, released_by: z.string(), end_reason: z.string() })
+  .transform((row): ReleasedAllocation => ({
+    ...allocationOf(row),
+    releasedAt: row.released_at,
+    releasedBy: row.released_by,
+    reason: row.end_reason,
   }));
+
+export function toReleasedRow(released: ReleasedAllocation): z.input<typeof releasedRow> {
+  return {
+    ...toAllocationRow(released),
+    released_at: released.releasedAt,
+    released_by: released.releasedBy,
+    end_reason: released.reason,
+  };
+}
 
 export function toAllocationRow(allocation: Allocation): z.input<typeof allocationRow> {
   return {

@@ -3,8 +3,15 @@ import { ConflictError } from '../../../shared/dapr/sidecar-error';
 import { hasCode, unavailable } from '../../../shared/errors';
 import type { IdempotencyKey } from '../../../shared/http/conditions';
 import { currentContext } from '../../../shared/logging/context';
-import { type Allocation, allocationNotFound, type Inventory, poolNotFound } from '../domain/inventory';
-import type { AllocationFilter, PoolStore } from '../ports/pool-store';
+import {
+  type Allocation,
+  allocationNotFound,
+  isOpen,
+  type OpenInventory,
+  poolNotFound,
+  type ReleasedAllocation,
+} from '../domain/inventory';
+import type { AllocationFilter, HistoryFilter, PoolStore } from '../ports/pool-store';
 import type { PoolWriter } from './pool-writer';
 
 export interface AllocateRequest {
@@ -22,6 +29,8 @@ export interface TaskAllocateRequest extends Pick<AllocateRequest, 'poolId' | 's
   allocationId: string;
 }
 
+/** So many are released at once: fewer than may wait for one pool. */
+const PAGE = 500;
 const GIVEN_BACK = 'given back';
 /** Names the row by which an id is used once only; kept as long as what an Idempotency-Key stands for. */
 const onceId = (allocationId: string) => uuidFromName(`allocation of a task:${allocationId}`);
@@ -32,6 +41,7 @@ export class Allocations {
     private readonly store: PoolStore,
     private readonly writer: PoolWriter,
     private readonly newId: () => string,
+    private readonly now: () => string,
   ) {}
 
   /** @returns the allocation's id; the capacity is taken, and `allocation.created` will be told */
@@ -109,11 +119,56 @@ export class Allocations {
   /** @throws AppError `pool.not_found` */
   async list(filter: AllocationFilter): Promise<Allocation[]> {
     const [inventory] = await this.store.inventories([filter.poolId]);
-    if (inventory?.state !== 'open') throw poolNotFound(filter.poolId);
+    if (!isOpen(inventory)) throw poolNotFound(filter.poolId);
     return this.store.listAllocations(filter);
   }
 
-  async inventories(poolIds: readonly string[]): Promise<Inventory[]> {
-    return (await this.store.inventories(poolIds)).filter(({ state }) => state === 'open');
+  /** What was released, the latest first. A pool that is gone keeps its history. @throws AppError `pool.not_found` */
+  async history(filter: HistoryFilter): Promise<ReleasedAllocation[]> {
+    const released = await this.store.listReleased(filter);
+    if (released.length > 0) return released;
+    const [inventory] = await this.store.inventories([filter.poolId]);
+    if (!inventory && (await this.store.listReleased({ poolId: filter.poolId, limit: 1 })).length === 0) {
+      throw poolNotFound(filter.poolId);
+    }
+    return [];
+  }
+
+  /**
+   * Releases what a service holds in a pool at this moment, but what tasks hold. When it fails half-way, what is released
+   * stays released, and the same call again goes on.
+   * @throws AppError as `release`
+   */
+  async releaseAll(
+    poolId: string,
+    serviceId: string,
+    releasedBy: string,
+  ): Promise<{ released: number; ofTasks: number }> {
+    const begun = this.now();
+    const done = { released: 0, ofTasks: 0 };
+    let page = await this.list({ poolId, serviceId, limit: PAGE });
+    for (;;) {
+      const held = page.filter(({ createdAt }) => createdAt <= begun);
+      const own = held.filter(({ taskId }) => taskId === null);
+      done.ofTasks += held.length - own.length;
+      const results = await Promise.allSettled(own.map(({ id }) => this.release(poolId, id, releasedBy)));
+      for (const result of results) {
+        if (result.status === 'fulfilled') done.released += 1;
+        // somebody else was faster
+        else if (!hasCode(result.reason, 'allocation.not_found')) throw result.reason;
+      }
+      const last = page.at(-1);
+      if (page.length < PAGE || !last || last.createdAt > begun) return done;
+      page = await this.store.listAllocations({
+        poolId,
+        serviceId,
+        limit: PAGE,
+        after: { at: last.createdAt, id: last.id },
+      });
+    }
+  }
+
+  async inventories(poolIds: readonly string[]): Promise<OpenInventory[]> {
+    return (await this.store.inventories(poolIds)).filter(isOpen);
   }
 }

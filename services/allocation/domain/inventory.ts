@@ -1,12 +1,16 @@
+import { capacityOf, type ResizeMode, type Terms } from '../../../shared/contracts/inventory';
 import { AppError } from '../../../shared/errors';
 
 /** What a pool has to give, and how much of it is given. Counts are whole units of the pool's resource. */
-export interface Inventory {
+export interface Inventory extends Omit<Terms, 'state'> {
   poolId: string;
-  total: number;
   allocated: number;
   /** `closed` is a tombstone: a late or repeated opening must not bring a deleted pool back. */
-  state: 'open' | 'closed';
+  state: Terms['state'] | 'closed';
+  /** Set while more is allocated than there is because a change was allowed to leave it so. */
+  overAllowed: boolean;
+  /** Until the next change of the terms. */
+  drain: Drain | null;
   /**
    * The catalogue numbers the changes that it asks for. Each is decided once: a repeated request gets the same answer,
    * and one that arrives after a later change does nothing. `refused` is the answer to the last one.
@@ -15,6 +19,14 @@ export interface Inventory {
   refused: boolean;
   createdAt: string;
   updatedAt: string;
+}
+
+/** A pool that is emptied, or comes down to a smaller capacity; `to` is what may be left allocated. */
+export interface Drain {
+  to: number;
+  since: string;
+  /** When it had come there, in the transaction of the last release. */
+  drainedAt: string | null;
 }
 
 /** A part of a pool that a service holds until it releases it. */
@@ -30,8 +42,24 @@ export interface Allocation {
   taskId: string | null;
 }
 
+/** What is left of an allocation after its release. */
+export interface ReleasedAllocation extends Allocation {
+  releasedAt: string;
+  /** A `sub`, or `system`. */
+  releasedBy: string;
+  /** Why it ended: `released`; an open set. */
+  reason: string;
+}
+
+export type OpenInventory = Inventory & { state: Terms['state'] };
+
+/** True for one of a pool that exists, whether it takes allocations at the moment or not. */
+export function isOpen(inventory: Inventory | undefined): inventory is OpenInventory {
+  return inventory !== undefined && inventory.state !== 'closed';
+}
+
 export function available(inventory: Inventory): number {
-  return Math.max(0, inventory.total - inventory.allocated);
+  return Math.max(0, capacityOf(inventory) - inventory.allocated);
 }
 
 export function poolNotFound(poolId: string): AppError {
@@ -55,7 +83,38 @@ export function heldByTask({ id, taskId }: Allocation): AppError {
   );
 }
 
+/** @throws AppError one of REFUSED_GRANTS; first what no waiting will cure */
+function demandPortion({ poolId, minUnit, maxUnit, stepSize }: Inventory, capacity: number): void {
+  const facts = { requested: capacity, pool_id: poolId };
+  if (capacity < minUnit) {
+    const detail = 'The pool gives no portion as small as that; ask for min_unit or more.';
+    throw new AppError('conflict', 'allocation.below_min_unit', detail, { facts: { ...facts, min_unit: minUnit } });
+  }
+  if (maxUnit !== null && capacity > maxUnit) {
+    const detail = 'The pool gives no portion as large as that; ask for max_unit or less.';
+    throw new AppError('conflict', 'allocation.above_max_unit', detail, { facts: { ...facts, max_unit: maxUnit } });
+  }
+  if (capacity % stepSize !== 0) {
+    const detail = 'The pool gives whole steps only; ask for a multiple of step_size.';
+    throw new AppError('conflict', 'allocation.not_a_step', detail, { facts: { ...facts, step_size: stepSize } });
+  }
+}
+
+function demandOpen({ poolId, state }: Inventory): void {
+  const facts = { pool_id: poolId };
+  if (state === 'cordoned') {
+    const detail = 'The pool takes no new allocations at the moment; use another pool, or wait until it is open again.';
+    throw new AppError('conflict', 'pool.cordoned', detail, { facts });
+  }
+  if (state === 'draining') {
+    const detail = 'The pool is being emptied and takes no new allocations; use another pool.';
+    throw new AppError('conflict', 'pool.draining', detail, { facts });
+  }
+}
+
 export function take(inventory: Inventory, capacity: number, now: string): Inventory {
+  demandPortion(inventory, capacity);
+  demandOpen(inventory);
   if (capacity > available(inventory)) {
     throw new AppError(
       'conflict',
@@ -74,21 +133,48 @@ export function giveBack(inventory: Inventory, capacity: number, now: string): I
       `pool ${inventory.poolId} has ${inventory.allocated} allocated, of which ${capacity} cannot be given back`,
     );
   }
-  return { ...inventory, allocated: inventory.allocated - capacity, updatedAt: now };
+  return settledDown({ ...inventory, allocated: inventory.allocated - capacity, updatedAt: now }, now);
 }
 
-export function belowAllocated({ allocated }: Inventory, total: number): AppError {
+/** Notes whether the pool has come down to where it is to be. */
+function settledDown(inventory: Inventory, now: string): Inventory {
+  const { allocated, drain, overAllowed } = inventory;
+  return {
+    ...inventory,
+    overAllowed: overAllowed && allocated > capacityOf(inventory),
+    drain: drain && drain.drainedAt === null && allocated <= drain.to ? { ...drain, drainedAt: now } : drain,
+  };
+}
+
+export function belowAllocated({ allocated }: Inventory, terms: Terms): AppError {
   return new AppError(
     'conflict',
     'pool.capacity_below_allocated',
-    'More than that is allocated; release allocations first or choose a larger capacity.',
-    { facts: { requested: total, allocated } },
+    'More than that is allocated; release allocations first, choose a larger capacity, or say ?resize=allow or drain.',
+    { facts: { requested: capacityOf(terms), allocated } },
   );
 }
 
-export function resize(inventory: Inventory, total: number, now: string): Inventory {
-  if (total < inventory.allocated) throw belowAllocated(inventory, total);
-  return { ...inventory, total, updatedAt: now };
+/**
+ * Takes over new terms. A pool over its capacity already may be changed as long as that makes it no worse.
+ * @throws AppError `pool.capacity_below_allocated`, with mode `refuse`
+ */
+export function changeTerms(before: Inventory, terms: Terms, mode: ResizeMode, now: string): Inventory {
+  const capacity = capacityOf(terms);
+  const over = before.allocated > capacity;
+  if (over && mode === 'refuse' && capacity < capacityOf(before)) throw belowAllocated(before, terms);
+  return settledDown(
+    { ...before, ...terms, overAllowed: over, drain: drainOf(before, terms, mode, now), updatedAt: now },
+    now,
+  );
+}
+
+function drainOf(before: Inventory, terms: Terms, mode: ResizeMode, now: string): Drain | null {
+  if (terms.state === 'draining') {
+    // a change of something else does not begin it anew
+    return before.state === 'draining' && before.drain ? before.drain : { to: 0, since: now, drainedAt: null };
+  }
+  return mode === 'drain' ? { to: capacityOf(terms), since: now, drainedAt: null } : null;
 }
 
 export function inUse({ allocated }: Inventory): AppError {
@@ -99,5 +185,5 @@ export function inUse({ allocated }: Inventory): AppError {
 
 export function close(inventory: Inventory, now: string): Inventory {
   if (inventory.allocated > 0) throw inUse(inventory);
-  return { ...inventory, total: 0, state: 'closed', updatedAt: now };
+  return { ...inventory, total: 0, reserved: 0, state: 'closed', drain: null, updatedAt: now };
 }

@@ -1,15 +1,17 @@
+import { DEFAULT_TERMS, type ResizeMode, type Terms } from '../../../shared/contracts/inventory';
 import { AppError } from '../../../shared/errors';
 import {
   type Allocation,
   allocationNotFound,
   belowAllocated,
+  changeTerms,
   close,
   giveBack,
   heldByTask,
   inUse,
   type Inventory,
+  isOpen,
   poolNotFound,
-  resize,
   take,
 } from './inventory';
 
@@ -31,12 +33,19 @@ export interface ReleaseCommand {
   traceparent?: string | undefined;
 }
 
-/** What can be asked of one pool. `revision`: the catalogue's number of the change, see Inventory. */
+/** A pool's terms as the catalogue says them; what it leaves out has its default. */
+interface NewTerms extends Partial<Terms> {
+  total: number;
+  /** The catalogue's number of the change, see Inventory. */
+  revision: number;
+}
+
+/** What can be asked of one pool. */
 export type PoolCommand =
   | AllocateCommand
   | ReleaseCommand
-  | { kind: 'open'; total: number; revision: number }
-  | { kind: 'resize'; total: number; revision: number }
+  | ({ kind: 'open' } & NewTerms)
+  | ({ kind: 'resize'; mode?: ResizeMode } & NewTerms)
   | { kind: 'close'; revision: number };
 
 /** The answer that an Idempotency-Key, or an id that the caller chose, stands for. */
@@ -89,7 +98,7 @@ export function decide(state: PoolState, commands: readonly PoolCommand[], now: 
   let inventory = state.inventory;
 
   function opened(): Inventory {
-    if (inventory?.state !== 'open') throw poolNotFound(poolId);
+    if (!isOpen(inventory)) throw poolNotFound(poolId);
     return inventory;
   }
 
@@ -153,24 +162,23 @@ export function decide(state: PoolState, commands: readonly PoolCommand[], now: 
         return release(command);
       case 'open': {
         if (inventory?.state === 'closed') throw poolNotFound(poolId);
-        const { total, revision } = command;
-        inventory ??= newInventory(poolId, { total, revision, state: 'open' }, now);
+        inventory ??= newInventory(poolId, termsOf(command), command.revision, now);
         return undefined;
       }
       case 'resize': {
-        const { total, revision } = command;
+        const terms = termsOf(command);
         change(
-          revision,
-          (before) => belowAllocated(before, total),
-          (before) => resize(before, total, now),
+          command.revision,
+          (before) => belowAllocated(before, terms),
+          (before) => changeTerms(before, terms, command.mode ?? 'refuse', now),
         );
         return undefined;
       }
       case 'close': {
         const { revision } = command;
         // a pool that was never opened is closed too, so that an opening still on its way comes too late
-        inventory ??= newInventory(poolId, { total: 0, revision, state: 'closed' }, now);
-        if (inventory.state === 'open') change(revision, inUse, (before) => close(before, now));
+        inventory ??= { ...newInventory(poolId, { ...DEFAULT_TERMS, total: 0 }, revision, now), state: 'closed' };
+        if (isOpen(inventory)) change(revision, inUse, (before) => close(before, now));
         return undefined;
       }
     }
@@ -187,8 +195,24 @@ export function decide(state: PoolState, commands: readonly PoolCommand[], now: 
   return { outcomes, facts, inventory };
 }
 
-function newInventory(poolId: string, rest: Pick<Inventory, 'total' | 'revision' | 'state'>, now: string): Inventory {
-  return { poolId, allocated: 0, refused: false, createdAt: now, updatedAt: now, ...rest };
+function termsOf(command: NewTerms): Terms {
+  const { total, reserved, allocationRatio, minUnit, maxUnit, stepSize, state } = { ...DEFAULT_TERMS, ...command };
+  return { total, reserved, allocationRatio, minUnit, maxUnit, stepSize, state };
+}
+
+function newInventory(poolId: string, terms: Terms, revision: number, now: string): Inventory {
+  const empty = {
+    poolId,
+    allocated: 0,
+    overAllowed: false,
+    drain: null,
+    revision,
+    refused: false,
+    createdAt: now,
+    updatedAt: now,
+  };
+  // a pool that is opened for being emptied is empty
+  return changeTerms({ ...empty, ...terms }, terms, 'refuse', now);
 }
 
 function keyReused(): AppError {

@@ -1,25 +1,39 @@
 import { z } from 'zod';
 import { capacity, uuid } from '../../../shared/contracts/fields';
-import { inventoryView } from '../../../shared/contracts/inventory';
+import {
+  capacityOf,
+  type drainView,
+  inventoryView,
+  REFUSED_GRANTS,
+  resizeMode,
+  termsOfRow,
+  termsRequest,
+  toTermsRow,
+} from '../../../shared/contracts/inventory';
 import { route, type Route } from '../../../shared/http/route';
 import type { Allocations } from '../application/allocations';
 import type { PoolWriter } from '../application/pool-writer';
-import { available, type Inventory } from '../domain/inventory';
+import { available, type Drain, type OpenInventory } from '../domain/inventory';
 
 const poolParams = z.object({ pool_id: uuid });
 /** The catalogue's number of the change: each is decided once, and none after a later one. */
 const revision = z.int().min(1);
-const totalBody = z.strictObject({ total: capacity, revision });
 const CATALOGUE = { callers: ['resource-pool'] };
 const TASKS = { callers: ['task-runner'] };
 
-function present(inventory: Inventory): z.input<typeof inventoryView> {
+function present(inventory: OpenInventory): z.input<typeof inventoryView> {
   return {
     pool_id: inventory.poolId,
-    total: inventory.total,
+    ...toTermsRow(inventory),
+    capacity: capacityOf(inventory),
     allocated: inventory.allocated,
     available: available(inventory),
+    drain: inventory.drain && presentDrain(inventory.drain),
   };
+}
+
+function presentDrain({ to, since, drainedAt }: Drain): z.input<typeof drainView> {
+  return { status: drainedAt === null ? 'draining' : 'drained', down_to: to, since, drained_at: drainedAt };
 }
 
 /** What `resource-pool` and `task-runner` invoke. All of it may be repeated: the same call twice is one call. */
@@ -31,24 +45,25 @@ export function internalRoutes(allocations: Allocations, writer: PoolWriter): Ro
       summary: 'Open the inventory of a new pool',
       access: CATALOGUE,
       params: poolParams,
-      body: totalBody,
+      body: termsRequest,
       responses: { 204: null },
       handle: async ({ params, body }) => {
-        await writer.execute(params.pool_id, { kind: 'open', ...body });
+        await writer.execute(params.pool_id, { kind: 'open', ...termsOfRow(body), revision: body.revision });
         return { status: 204 };
       },
     }),
     route({
       method: 'put',
-      path: '/internal/inventories/{pool_id}/total',
-      summary: 'Resize an inventory',
+      path: '/internal/inventories/{pool_id}/terms',
+      summary: 'Change what an inventory has to give, and on which terms',
       access: CATALOGUE,
       params: poolParams,
-      body: totalBody,
+      body: termsRequest.extend({ mode: resizeMode.default('refuse') }),
       responses: { 204: null },
       errors: ['pool.not_found', 'pool.capacity_below_allocated', 'pool.change_superseded'],
       handle: async ({ params, body }) => {
-        await writer.execute(params.pool_id, { kind: 'resize', ...body });
+        const { mode, revision } = body;
+        await writer.execute(params.pool_id, { kind: 'resize', ...termsOfRow(body), mode, revision });
         return { status: 204 };
       },
     }),
@@ -90,12 +105,7 @@ export function internalRoutes(allocations: Allocations, writer: PoolWriter): Ro
         created_by: uuid,
       }),
       responses: { 201: z.object({ id: uuid }) },
-      errors: [
-        'pool.not_found',
-        'allocation.insufficient_capacity',
-        'allocation.given_back',
-        'request.idempotency_key_reused',
-      ],
+      errors: [...REFUSED_GRANTS, 'allocation.given_back', 'request.idempotency_key_reused'],
       handle: async ({
         body: { id, resource_pool_id: poolId, service_id: serviceId, capacity, task_id: taskId, created_by: createdBy },
       }) => {

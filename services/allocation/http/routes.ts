@@ -1,10 +1,12 @@
 import { z } from 'zod';
-import { capacity, timestamp, uuid } from '../../../shared/contracts/fields';
+import { durationBetween } from '../../../shared/contracts/duration';
+import { capacity, duration, timestamp, uuid } from '../../../shared/contracts/fields';
+import { REFUSED_GRANTS } from '../../../shared/contracts/inventory';
 import { idempotencyKey } from '../../../shared/http/conditions';
 import { decodeCursor, pageOutput, pageQuery } from '../../../shared/http/paging';
 import { route, type Route } from '../../../shared/http/route';
 import type { Allocations } from '../application/allocations';
-import type { Allocation } from '../domain/inventory';
+import type { Allocation, ReleasedAllocation } from '../domain/inventory';
 
 const poolParams = z.object({ pool_id: uuid });
 const allocationParams = z.object({ pool_id: uuid, allocation_id: uuid });
@@ -32,6 +34,37 @@ function present(allocation: Allocation): z.input<typeof allocationBody> {
   };
 }
 
+const releasedBody = z
+  .object({
+    ...allocationBody.omit({ updated_at: true }).shape,
+    created_by: uuid,
+    task_id: uuid.nullable().meta({ description: 'The task that held it, when a task did.' }),
+    released_at: timestamp,
+    duration,
+    end_reason: z.string().meta({ description: 'Why it ended. An open set.', example: 'released' }),
+    released_by: z.string().meta({ description: 'Who released it: a `sub`, or `system`.' }),
+  })
+  .meta({ id: 'ReleasedAllocation' });
+
+function presentReleased(released: ReleasedAllocation): z.input<typeof releasedBody> {
+  return {
+    id: released.id,
+    resource_pool_id: released.poolId,
+    service_id: released.serviceId,
+    allocated_capacity: released.capacity,
+    created_at: released.createdAt,
+    created_by: released.createdBy,
+    task_id: released.taskId,
+    released_at: released.releasedAt,
+    duration: durationBetween(released.createdAt, released.releasedAt),
+    end_reason: released.reason,
+    released_by: released.releasedBy,
+  };
+}
+
+/** To the millisecond, as times are stored and compared. */
+const instant = timestamp.transform((text) => new Date(text).toISOString());
+
 export function publicRoutes(allocations: Allocations): Route[] {
   return [
     route({
@@ -45,12 +78,7 @@ export function publicRoutes(allocations: Allocations): Route[] {
         'Idempotency-Key': 'The same key with the same body is one allocation, however often it is sent (24 hours).',
       },
       responses: { 201: z.object({ id: uuid }) },
-      errors: [
-        'pool.not_found',
-        'allocation.insufficient_capacity',
-        'allocation.busy',
-        'request.idempotency_key_reused',
-      ],
+      errors: [...REFUSED_GRANTS, 'allocation.busy', 'request.idempotency_key_reused'],
       handle: async ({ params, body, caller, header, signal }) => {
         const scope = [caller.sub, 'POST allocations', params.pool_id];
         const id = await allocations.allocate({
@@ -79,6 +107,50 @@ export function publicRoutes(allocations: Allocations): Route[] {
         const after = decodeCursor(cursor);
         const rows = await allocations.list({ poolId: input.params.pool_id, serviceId, after, limit: limit + 1 });
         return pageOutput(input, limit, rows, ({ createdAt: at, id }) => ({ at, id }), present);
+      },
+    }),
+    route({
+      method: 'get',
+      path: '/resource_pools/{pool_id}/allocation_history',
+      summary: 'List what was allocated and released again, the latest first; it stays when the pool goes',
+      access: { permission: 'resource_allocation:list' },
+      params: poolParams,
+      query: z.strictObject({
+        ...pageQuery,
+        service_id: uuid.optional(),
+        end_reason: z.string().min(1).max(100).optional(),
+        from: instant.optional().meta({ description: 'Released at this time or later.' }),
+        to: instant.optional().meta({ description: 'Released before this time.' }),
+      }),
+      responses: { 200: z.array(releasedBody) },
+      errors: ['pool.not_found'],
+      handle: async (input) => {
+        const { limit, cursor, service_id: serviceId, end_reason: reason, from, to } = input.query;
+        const after = decodeCursor(cursor);
+        const poolId = input.params.pool_id;
+        const rows = await allocations.history({ poolId, serviceId, reason, from, to, after, limit: limit + 1 });
+        return pageOutput(input, limit, rows, ({ releasedAt: at, id }) => ({ at, id }), presentReleased);
+      },
+    }),
+    route({
+      method: 'delete',
+      path: '/resource_pools/{pool_id}/allocations',
+      summary: 'Release all that a service holds in a pool at this moment',
+      access: { permission: 'resource_allocation:delete' },
+      params: poolParams,
+      query: z.strictObject({ service_id: uuid }),
+      responses: {
+        200: z.object({
+          released: z.int(),
+          held_by_tasks: z.int().optional().meta({
+            description: 'Not released, since running tasks hold them; stop the tasks. Absent when there are none.',
+          }),
+        }),
+      },
+      errors: ['pool.not_found', 'allocation.busy'],
+      handle: async ({ params, query, caller }) => {
+        const { released, ofTasks } = await allocations.releaseAll(params.pool_id, query.service_id, caller.sub);
+        return { status: 200, body: { released, ...(ofTasks > 0 ? { held_by_tasks: ofTasks } : {}) } };
       },
     }),
     route({

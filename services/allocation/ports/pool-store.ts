@@ -1,4 +1,4 @@
-import type { Allocation, Inventory } from '../domain/inventory';
+import type { Allocation, Inventory, ReleasedAllocation } from '../domain/inventory';
 import type { Decision, PoolState, Remembered } from '../domain/pool-commands';
 import type { Keyset } from '../../../shared/http/paging';
 
@@ -13,6 +13,13 @@ export interface AllocationFilter {
   serviceId?: string | undefined;
   after?: Keyset | undefined;
   limit: number;
+}
+
+export interface HistoryFilter extends AllocationFilter {
+  reason?: string | undefined;
+  /** Released at this time or later, and before that one. */
+  from?: string | undefined;
+  to?: string | undefined;
 }
 
 /** Where inventories and allocations are kept. Every method throws AppError of kind `unavailable` when it is away. */
@@ -33,4 +40,6 @@ export interface PoolStore {
   inventories(poolIds: readonly string[]): Promise<Inventory[]>;
   /** Oldest first, behind `after`. May lag behind a commit of the last instant; never shows a released one for long. */
   listAllocations(filter: AllocationFilter): Promise<Allocation[]>;
+  /** What was released, the latest first, behind `after` (of releasedAt and id); also of a pool that is gone. */
+  listReleased(filter: HistoryFilter): Promise<ReleasedAllocation[]>;
 }

@@ -19,10 +19,10 @@ describe('the inventories, for resource-pool', () => {
       await catalogue('put', `/internal/inventories/${poolId}`).send({ total: 10, revision: 1 }).expect(204);
     }
     for (let twice = 0; twice < 2; twice += 1) {
-      await catalogue('put', `/internal/inventories/${poolId}/total`).send({ total: 20, revision: 2 }).expect(204);
+      await catalogue('put', `/internal/inventories/${poolId}/terms`).send({ total: 20, revision: 2 }).expect(204);
     }
     const lookup = await catalogue('post', '/internal/inventories/lookup').send({ pool_ids: [poolId, randomUUID()] });
-    expect(lookup.body).toEqual([{ pool_id: poolId, total: 20, allocated: 0, available: 20 }]);
+    expect(lookup.body).toMatchObject([{ pool_id: poolId, total: 20, capacity: 20, allocated: 0, available: 20 }]);
     for (let twice = 0; twice < 2; twice += 1) {
       await catalogue('delete', `/internal/inventories/${poolId}?revision=3`).expect(204);
     }
@@ -43,14 +43,14 @@ describe('the inventories, for resource-pool', () => {
     const made = await server
       .as('service', 'post', `/resource_pools/${poolId}/allocations`)
       .send({ service_id: poolId, capacity: 6 });
-    const resize = await catalogue('put', `/internal/inventories/${poolId}/total`).send({ total: 5, revision: 2 });
+    const resize = await catalogue('put', `/internal/inventories/${poolId}/terms`).send({ total: 5, revision: 2 });
     expect([resize.status, resize.body.code, resize.body.allocated]).toEqual([409, 'pool.capacity_below_allocated', 6]);
     const close = await catalogue('delete', `/internal/inventories/${poolId}?revision=3`);
     expect([close.status, close.body.code]).toEqual([409, 'pool.in_use']);
     await server.as('service', 'delete', made.headers['location'] as string).expect(204);
     expect((await catalogue('delete', `/internal/inventories/${poolId}?revision=3`)).body.code).toBe('pool.in_use');
     expect(
-      (await catalogue('put', `/internal/inventories/${poolId}/total`).send({ total: 5, revision: 2 })).body.code,
+      (await catalogue('put', `/internal/inventories/${poolId}/terms`).send({ total: 5, revision: 2 })).body.code,
     ).toBe('pool.change_superseded');
     await catalogue('delete', `/internal/inventories/${poolId}?revision=4`).expect(204);
   });
@@ -129,6 +129,22 @@ describe('the capacity of a task, for task-runner', () => {
     expect(
       (await tasks('post', '/internal/allocations').send(body({ resource_pool_id: randomUUID() }))).body.code,
     ).toBe('pool.not_found');
+  });
+
+  test('a task obeys the terms of the pool as everybody does', async () => {
+    const terms = { total: 10, min_unit: 2, max_unit: 6, step_size: 2, revision: 2 };
+    await catalogue('put', `/internal/inventories/${poolId}/terms`).send(terms).expect(204);
+    const take = async (capacity: number) =>
+      (await tasks('post', '/internal/allocations').send(body({ capacity }))).body.code as string | undefined;
+    expect([await take(1), await take(8), await take(3), await take(4)]).toEqual([
+      'allocation.below_min_unit',
+      'allocation.above_max_unit',
+      'allocation.not_a_step',
+      undefined,
+    ]);
+    const cordon = { total: 10, state: 'cordoned', revision: 3 };
+    await catalogue('put', `/internal/inventories/${poolId}/terms`).send(cordon).expect(204);
+    expect([await take(2), await server.allocated(poolId)]).toEqual(['pool.cordoned', 4]);
   });
 
   test('what a task holds cannot be released from outside: 409 that names the task', async () => {

@@ -69,6 +69,15 @@ export function describePoolStore(
       expect(await store.inventories([poolId, randomUUID()])).toEqual([decision.inventory]);
     });
 
+    test('terms are read back as they were written', async () => {
+      const poolId = await openPool(10);
+      const terms = { total: 5, reserved: 1, allocationRatio: 1.5, minUnit: 2, maxUnit: 4, stepSize: 2 };
+      const change = { kind: 'resize' as const, ...terms, state: 'draining' as const, revision: 2 };
+      const { inventory } = await carryOut(poolId, change);
+      expect(inventory).toMatchObject({ ...terms, state: 'draining', drain: { to: 0 } });
+      expect((await store.read(poolId, [], [])).inventory).toEqual(inventory);
+    });
+
     test('what was released is gone, in the same transaction as its capacity', async () => {
       const poolId = await openPool();
       const [kept, gone] = [allocate({ capacity: 3 }), allocate({ capacity: 4 })];
@@ -155,6 +164,31 @@ export function describePoolStore(
       const { createdAt: at, id } = page[1]!;
       const rest = await store.listAllocations({ poolId, serviceId, limit: 2, after: { at, id } });
       expect(rest.map((row) => row.id)).toEqual([ids[3]]);
+    });
+
+    test('what was released is listed, the latest first, filtered, and goes on behind a keyset', async () => {
+      const poolId = await openPool();
+      const serviceId = randomUUID();
+      const commands = [allocate({ serviceId }), allocate({ taskId: randomUUID() }), allocate({ serviceId })];
+      const ids = commands.map(({ allocation }) => allocation.id);
+      await carryOut(poolId, ...commands);
+      for (const id of ids)
+        await carryOut(poolId, release(id, { forTask: true, reason: id === ids[2] ? 'x' : 'released' }));
+      // made and released in one transaction: no row of it was ever there
+      const brief = allocate();
+      await carryOut(poolId, brief, release(brief.allocation.id));
+      const all = await store.listReleased({ poolId, limit: 10 });
+      expect(all.map(({ id }) => id)).toEqual([brief.allocation.id, ids[2], ids[1], ids[0]]);
+      expect(all[2]).toMatchObject({ ...commands[1]!.allocation, poolId, reason: 'released' });
+      const found = async (filter: object) =>
+        (await store.listReleased({ poolId, limit: 10, ...filter })).map(({ id }) => id);
+      expect(await found({ serviceId })).toEqual([ids[2], ids[0]]);
+      expect(await found({ serviceId, reason: 'x' })).toEqual([ids[2]]);
+      expect(await found({ limit: 1 })).toEqual([brief.allocation.id]);
+      const { releasedAt: at, id } = all[2]!;
+      expect(await found({ after: { at, id } })).toEqual([ids[0]]);
+      expect(await found({ from: at })).toEqual([brief.allocation.id, ids[2], ids[1]]);
+      expect(await found({ to: at })).toEqual([ids[0]]);
     });
 
     test('many of the same instant are each listed once over pages', async () => {

@@ -1,5 +1,11 @@
 import { z } from 'zod';
-import { inventoryView, type InventoryView } from '../../../shared/contracts/inventory';
+import {
+  inventoryView,
+  toTermsRow,
+  type InventoryView,
+  type ResizeMode,
+  type Terms,
+} from '../../../shared/contracts/inventory';
 import type { Sidecar } from '../../../shared/dapr/sidecar';
 import { ConflictError } from '../../../shared/dapr/sidecar-error';
 import { hasCode } from '../../../shared/errors';
@@ -9,12 +15,12 @@ import type { Inventories } from '../ports/inventories';
 export class DaprInventories implements Inventories {
   constructor(private readonly sidecar: Sidecar) {}
 
-  open(poolId: string, total: number, revision: number): Promise<void> {
-    return this.change('PUT', `internal/inventories/${poolId}`, { total, revision });
+  open(poolId: string, terms: Terms, revision: number): Promise<void> {
+    return this.change('PUT', `internal/inventories/${poolId}`, { ...toTermsRow(terms), revision });
   }
 
-  resize(poolId: string, total: number, revision: number): Promise<void> {
-    return this.change('PUT', `internal/inventories/${poolId}/total`, { total, revision });
+  resize(poolId: string, terms: Terms, mode: ResizeMode, revision: number): Promise<void> {
+    return this.change('PUT', `internal/inventories/${poolId}/terms`, { ...toTermsRow(terms), mode, revision });
   }
 
   close(poolId: string, revision: number): Promise<void> {

@@ -15,12 +15,15 @@ export const SCHEMA = `
 CREATE OR REPLACE VIEW resource_pools AS
   SELECT state_json(value)->>'id' AS id, state_json(value)->>'name' AS name, state_json(value)->>'resource_type' AS resource_type,
          state_json(value)->>'location' AS location, state_json(value)->>'created_at' AS created_at,
-         state_json(value)->>'pending' AS pending, state_json(value)->>'pending_since' AS pending_since, state_json(value) AS row
+         state_json(value)->>'pending' AS pending, state_json(value)->>'pending_since' AS pending_since, state_json(value) AS row,
+         coalesce(state_json(value)->>'state', 'open') AS state, state_json(value)->'labels' AS labels
   FROM state WHERE key LIKE '${APP}||pool:%';
 CREATE INDEX IF NOT EXISTS state_resource_pools_order ON state
   ((state_json(value)->>'created_at'), (state_json(value)->>'id')) WHERE key LIKE '${APP}||pool:%';
 CREATE INDEX IF NOT EXISTS state_resource_pools_by_name ON state
   ((state_json(value)->>'name'), (state_json(value)->>'created_at')) WHERE key LIKE '${APP}||pool:%';
+CREATE INDEX IF NOT EXISTS state_resource_pools_by_label ON state
+  USING gin ((state_json(value)->'labels')) WHERE key LIKE '${APP}||pool:%';
 CREATE INDEX IF NOT EXISTS state_resource_pools_pending ON state
   ((state_json(value)->>'pending_since')) WHERE key LIKE '${APP}||pool:%' AND state_json(value)->>'pending' IS NOT NULL;`;
 
@@ -70,12 +73,16 @@ export class DaprPoolCatalogue implements PoolCatalogue {
     ]);
   }
 
-  async list({ name, resourceType, location, after, limit }: PoolFilter): Promise<Pool[]> {
+  async list({ name, resourceType, location, state, labels = [], after, limit }: PoolFilter): Promise<Pool[]> {
     const params: unknown[] = [];
     let where = `(pending IS NULL OR pending NOT IN ('open', 'abandon'))`;
     if (name !== undefined) where += ` AND name = $${params.push(name)}`;
     if (resourceType !== undefined) where += ` AND resource_type = $${params.push(resourceType)}`;
     if (location !== undefined) where += ` AND location = $${params.push(location)}`;
+    if (state !== undefined) where += ` AND state = $${params.push(state)}`;
+    for (const [key, value] of labels) {
+      where += ` AND labels @> jsonb_build_object($${params.push(key)}::text, $${params.push(value)}::text)`;
+    }
     if (after) where += ` AND (created_at, id) > ($${params.push(after.at)}, $${params.push(after.id)})`;
     const sql = `SELECT row::text FROM resource_pools WHERE ${where} ORDER BY created_at, id LIMIT ${Math.trunc(limit)}`;
     return (await this.sidecar.query(sql, params)).map((row) => poolRow.parse(row));

@@ -1,34 +1,42 @@
-import type { InventoryView } from '../../../shared/contracts/inventory';
+import {
+  capacityOf,
+  DEFAULT_TERMS,
+  toTermsRow,
+  type InventoryView,
+  type ResizeMode,
+  type Terms,
+} from '../../../shared/contracts/inventory';
 import { ConflictError } from '../../../shared/dapr/sidecar-error';
 import { AppError } from '../../../shared/errors';
 import type { Inventories } from '../ports/inventories';
 
-interface Kept {
-  total: number;
+interface Kept extends Terms {
   allocated: number;
   open: boolean;
   revision: number;
   refused: boolean;
 }
 
+const CLOSED = { ...DEFAULT_TERMS, total: 0, allocated: 0, open: false, refused: false };
+
 /** Inventories in memory, with the same promises; `away` makes the next calls fail before or after they take effect. */
 export class MemoryInventories implements Inventories {
   readonly kept = new Map<string, Kept>();
   readonly away: { error: AppError; takesEffect: boolean }[] = [];
 
-  open(poolId: string, total: number, revision: number): Promise<void> {
+  open(poolId: string, terms: Terms, revision: number): Promise<void> {
     return this.call(() => {
       const before = this.kept.get(poolId);
       if (before && !before.open) throw new AppError('not_found', 'pool.not_found', 'closed');
-      if (!before) this.kept.set(poolId, { total, allocated: 0, open: true, revision, refused: false });
+      if (!before) this.kept.set(poolId, { ...terms, allocated: 0, open: true, revision, refused: false });
     });
   }
 
-  resize(poolId: string, total: number, revision: number): Promise<void> {
+  resize(poolId: string, terms: Terms, mode: ResizeMode, revision: number): Promise<void> {
     return this.call(() =>
       this.change(poolId, revision, 'pool.capacity_below_allocated', (kept) => {
-        if (total < kept.allocated) return false;
-        kept.total = total;
+        if (capacityOf(terms) < kept.allocated && mode === 'refuse') return false;
+        Object.assign(kept, terms);
         return true;
       }),
     );
@@ -37,7 +45,7 @@ export class MemoryInventories implements Inventories {
   close(poolId: string, revision: number): Promise<void> {
     return this.call(() => {
       const before = this.kept.get(poolId);
-      if (!before) this.kept.set(poolId, { total: 0, allocated: 0, open: false, revision, refused: false });
+      if (!before) this.kept.set(poolId, { ...CLOSED, revision });
       if (!before?.open) return;
       this.change(poolId, revision, 'pool.in_use', (kept) => {
         if (kept.allocated > 0) return false;
@@ -50,8 +58,12 @@ export class MemoryInventories implements Inventories {
   async lookup(poolIds: readonly string[]): Promise<Map<string, InventoryView>> {
     await this.call(() => undefined);
     const views = new Map<string, InventoryView>();
-    for (const [id, { open, total, allocated }] of this.kept) {
-      if (open && poolIds.includes(id)) views.set(id, { pool_id: id, total, allocated, available: total - allocated });
+    for (const [id, kept] of this.kept) {
+      if (!kept.open || !poolIds.includes(id)) continue;
+      const { allocated } = kept;
+      const capacity = capacityOf(kept);
+      const available = Math.max(0, capacity - allocated);
+      views.set(id, { pool_id: id, ...toTermsRow(kept), capacity, allocated, available, drain: null });
     }
     return views;
   }

@@ -37,7 +37,7 @@ export class MemoryPoolCatalogue implements PoolCatalogue {
     if (forget != null) this.answers.delete(forget);
   }
 
-  list({ name, resourceType, location, after, limit }: PoolFilter): Promise<Pool[]> {
+  list({ name, resourceType, location, state, labels = [], after, limit }: PoolFilter): Promise<Pool[]> {
     const order = (a: { createdAt: string; id: string }) => `${a.createdAt} ${a.id}`;
     const rows = [...this.pools.values()]
       .map(({ pool }) => pool)
@@ -45,6 +45,8 @@ export class MemoryPoolCatalogue implements PoolCatalogue {
       .filter((pool) => name === undefined || pool.name === name)
       .filter((pool) => resourceType === undefined || pool.resourceType === resourceType)
       .filter((pool) => location === undefined || pool.location === location)
+      .filter((pool) => state === undefined || pool.state === state)
+      .filter((pool) => labels.every(([key, value]) => pool.labels[key] === value))
       .sort((a, b) => (order(a) < order(b) ? -1 : 1))
       .filter((pool) => after === undefined || order(pool) > `${after.at} ${after.id}`);
     return Promise.resolve(rows.slice(0, limit));

@@ -1,17 +1,28 @@
 import { z } from 'zod';
 import { timestamp, uuid } from '../../../shared/contracts/fields';
-import type { Pending, Pool, Undo } from '../domain/pool';
+import {
+  poolState,
+  resizeMode,
+  type ResizeMode,
+  termFields,
+  termsOfRow,
+  toTermsRow,
+} from '../../../shared/contracts/inventory';
+import { termsOf, type Pending, type Pool, type Undo } from '../domain/pool';
 
 const undoRow = z.object({
   name: z.string(),
   resource_type: z.string(),
   total_capacity: z.int(),
   location: z.string(),
+  ...termFields,
+  state: poolState.default('open'),
+  labels: z.record(z.string(), z.string()).default({}),
   version: z.int(),
   updated_at: timestamp,
 });
 
-/** How a pool looks as a JSON row. */
+/** How a pool looks as a JSON row. What older rows lack has a default. */
 export const poolRow = z
   .object({
     id: uuid,
@@ -20,6 +31,7 @@ export const poolRow = z
     created_at: timestamp,
     pending: z.enum(['open', 'abandon', 'resize', 'close']).nullable(),
     pending_since: timestamp.nullable(),
+    resize_mode: resizeMode.nullable().default(null),
     undo: undoRow.nullable(),
     request_key: z.string().nullable(),
   })
@@ -34,6 +46,7 @@ export const poolRow = z
 
 function pendingOf(row: {
   pending: Pending['kind'] | null;
+  resize_mode: ResizeMode | null;
   undo: UndoRow | null;
   request_key: string | null;
 }): Pending | null {
@@ -47,29 +60,35 @@ function pendingOf(row: {
       return { kind: row.pending, requestKey: row.request_key };
     case 'resize':
       if (!row.undo) throw new Error('a resize is pending, and what was before it is not written down');
-      return { kind: 'resize', undo: describe(row.undo) };
+      return { kind: 'resize', mode: row.resize_mode ?? 'refuse', undo: describe(row.undo) };
   }
 }
 
 type UndoRow = z.infer<typeof undoRow>;
 
 function describe(row: UndoRow): Undo {
+  const { total: totalCapacity, ...terms } = termsOfRow({ ...row, total: row.total_capacity });
   return {
     name: row.name,
     resourceType: row.resource_type,
-    totalCapacity: row.total_capacity,
+    totalCapacity,
+    ...terms,
     location: row.location,
+    labels: row.labels,
     version: row.version,
     updatedAt: row.updated_at,
   };
 }
 
 function toUndoRow(pool: Undo): UndoRow {
+  const { total, ...terms } = toTermsRow(termsOf(pool));
   return {
     name: pool.name,
     resource_type: pool.resourceType,
-    total_capacity: pool.totalCapacity,
+    total_capacity: total,
+    ...terms,
     location: pool.location,
+    labels: pool.labels,
     version: pool.version,
     updated_at: pool.updatedAt,
   };
@@ -84,6 +103,7 @@ export function toPoolRow(pool: Pool): z.input<typeof poolRow> {
     created_at: pool.createdAt,
     pending: pending?.kind ?? null,
     pending_since: pool.pendingSince,
+    resize_mode: pending?.kind === 'resize' ? pending.mode : null,
     undo: pending?.kind === 'resize' ? toUndoRow(pending.undo) : null,
     request_key: pending?.kind === 'open' || pending?.kind === 'abandon' ? pending.requestKey : null,
   };

@@ -1,7 +1,7 @@
 import { ConflictError } from '../../../shared/dapr/sidecar-error';
 import { unavailable } from '../../../shared/errors';
 import { checkFingerprint, type IdempotencyKey } from '../../../shared/http/conditions';
-import { abandoned, isVisible, newPool, type PoolDescription } from '../domain/pool';
+import { abandoned, isVisible, newDescription, newPool, type PoolDescription, type PoolRequest } from '../domain/pool';
 import type { StoredPool } from '../ports/pool-catalogue';
 import { settlePool, type Rooms } from './settle-pool';
 
@@ -9,9 +9,10 @@ const ATTEMPTS = 5;
 
 /**
  * @returns the new pool's id, with its inventory open
- * @throws AppError `unavailable` when `allocation` is away: then there is no pool, and none will appear
+ * @throws AppError `request.invalid`; `unavailable` when `allocation` is away: then there is no pool, and none will appear
  */
-export async function createPool(rooms: Rooms, description: PoolDescription, key?: IdempotencyKey): Promise<string> {
+export async function createPool(rooms: Rooms, request: PoolRequest, key?: IdempotencyKey): Promise<string> {
+  const description = newDescription(request);
   for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
     try {
       const id = (key && (await repeated(rooms, key))) ?? (await create(rooms, description, key));

@@ -1,6 +1,6 @@
 import { ConflictError } from '../../../shared/dapr/sidecar-error';
 import { AppError, hasCode } from '../../../shared/errors';
-import { type Pool, settled, undone } from '../domain/pool';
+import { type Pool, settled, termsOf, undone } from '../domain/pool';
 import type { Inventories } from '../ports/inventories';
 import type { PoolCatalogue, StoredPool } from '../ports/pool-catalogue';
 
@@ -35,7 +35,7 @@ export async function settlePool(rooms: Rooms, stored: StoredPool): Promise<Stor
       return stored;
     case 'open':
       try {
-        await inventories.open(pool.id, pool.totalCapacity, revision);
+        await inventories.open(pool.id, termsOf(pool), revision);
       } catch (error) {
         // closed: the creation was given up meanwhile
         if (hasCode(error, 'pool.not_found')) return catalogue.get(pool.id);
@@ -43,7 +43,7 @@ export async function settlePool(rooms: Rooms, stored: StoredPool): Promise<Stor
       }
       return writeDown(catalogue, stored, (current) => catalogue.replace(current, settled(pool)));
     case 'resize': {
-      const refusal = await refusalOf(inventories.resize(pool.id, pool.totalCapacity, revision));
+      const refusal = await refusalOf(inventories.resize(pool.id, termsOf(pool), pending.mode, revision));
       const next = refusal ? undone(pool) : settled(pool);
       const after = await writeDown(catalogue, stored, (current) => catalogue.replace(current, next));
       if (refusal) throw refusal;

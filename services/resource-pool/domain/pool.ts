@@ -1,24 +1,32 @@
-import { AppError } from '../../../shared/errors';
+import { capacityOf, DEFAULT_TERMS, type ResizeMode, type Terms } from '../../../shared/contracts/inventory';
+import { AppError, type FieldFault, invalid } from '../../../shared/errors';
 
 /** What people say of a pool. `totalCapacity` is in whole units of the resource. */
-export interface PoolDescription {
+export interface PoolDescription extends Omit<Terms, 'total'> {
   name: string;
   resourceType: string;
   totalCapacity: number;
   location: string;
+  labels: Record<string, string>;
 }
+
+/** The same as it is asked for. What is left out stays as it is, or has its default in a new pool. */
+export type PoolRequest = Pick<PoolDescription, 'name' | 'resourceType' | 'totalCapacity' | 'location'> &
+  Partial<PoolDescription>;
 
 /**
  * A change that `allocation` must follow is written down here before it is asked of it, and carried on after a crash
  * (application/settle-pool.ts):
  * - `open`: made, its inventory not yet there; nobody can see the pool. - `abandon`: the same, given up; it will vanish,
  *   and with it what the creation's Idempotency-Key stands for.
- * - `resize`: to be changed, the inventory's total with it; `undo` holds what was before: readers see that until the
+ * - `resize`: to be changed, the inventory's terms with it; `undo` holds what was before: readers see that until the
  *   inventory has agreed, so a refused change was never there.
  * - `close`: to be deleted, unless the inventory is in use.
  */
 export type Pending =
-  { kind: 'open' | 'abandon'; requestKey: string | null } | { kind: 'close' } | { kind: 'resize'; undo: Undo };
+  | { kind: 'open' | 'abandon'; requestKey: string | null }
+  | { kind: 'close' }
+  | { kind: 'resize'; mode: ResizeMode; undo: Undo };
 
 /** What a resize replaces. */
 export type Undo = PoolDescription & Pick<Pool, 'version' | 'updatedAt'>;
@@ -34,6 +42,35 @@ export interface Pool extends PoolDescription {
   pending: Pending | null;
   /** When `pending` was set. */
   pendingSince: string | null;
+}
+
+/** @throws AppError `request.invalid` when the fields do not fit together */
+export function newDescription(request: PoolRequest): PoolDescription {
+  return demandSense({ labels: {}, ...DEFAULT_TERMS, ...request });
+}
+
+/** Holds what no field alone can: a pool that could never give anything is a slip of the pen. */
+function demandSense(description: PoolDescription): PoolDescription {
+  const { totalCapacity, reserved, minUnit, maxUnit, stepSize } = description;
+  const faults: FieldFault[] = [];
+  if (reserved > totalCapacity)
+    faults.push({ field: 'body.reserved', message: 'must not be more than total_capacity' });
+  else if (capacityOf(termsOf(description)) > Number.MAX_SAFE_INTEGER) {
+    faults.push({ field: 'body.allocation_ratio', message: 'makes the capacity 2^53 or more' });
+  }
+  if (maxUnit !== null && maxUnit < minUnit) {
+    faults.push({ field: 'body.max_unit', message: 'must not be less than min_unit' });
+  } else if (maxUnit !== null && Math.floor(maxUnit / stepSize) * stepSize < minUnit) {
+    faults.push({ field: 'body.step_size', message: 'has no multiple from min_unit to max_unit' });
+  }
+  if (faults.length > 0) throw invalid(faults);
+  return description;
+}
+
+/** What the inventory has to follow. */
+export function termsOf(description: PoolDescription): Terms {
+  const { totalCapacity: total, reserved, allocationRatio, minUnit, maxUnit, stepSize, state } = description;
+  return { total, reserved, allocationRatio, minUnit, maxUnit, stepSize, state };
 }
 
 /** @param requestKey what the creation's Idempotency-Key is remembered under */
@@ -61,13 +98,19 @@ export function settled(pool: Pool): Pool {
   return { ...pool, pending: null, pendingSince: null };
 }
 
-/** Changes the description; a new total has to be followed by the inventory. */
-export function redescribe(pool: Pool, description: PoolDescription, now: string): Pool {
-  const changed = { ...pool, ...description, version: pool.version + 1, updatedAt: now };
-  if (description.totalCapacity === pool.totalCapacity) return changed;
-  const { name, resourceType, totalCapacity, location, version, updatedAt } = pool;
-  const undo = { name, resourceType, totalCapacity, location, version, updatedAt };
-  return withPending(changed, { kind: 'resize', undo }, now);
+/**
+ * Changes the description; new terms have to be followed by the inventory.
+ * @throws AppError `request.invalid` when what comes of it does not fit together
+ */
+export function redescribe(pool: Pool, request: PoolRequest, mode: ResizeMode, now: string): Pool {
+  const changed = { ...pool, ...request, version: pool.version + 1, updatedAt: now };
+  demandSense(changed);
+  // to drain is a change of the inventory also where the numbers stay: it may be over its capacity
+  if (mode !== 'drain' && JSON.stringify(termsOf(changed)) === JSON.stringify(termsOf(pool))) return changed;
+  const { name, resourceType, location, labels, version, updatedAt } = pool;
+  const { total: totalCapacity, ...terms } = termsOf(pool);
+  const undo = { name, resourceType, totalCapacity, ...terms, location, labels, version, updatedAt };
+  return withPending(changed, { kind: 'resize', mode, undo }, now);
 }
 
 /** What readers see of it. */

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { capacity, displayName, timestamp, uuid } from '../../../shared/contracts/fields';
-import type { InventoryView } from '../../../shared/contracts/inventory';
+import { displayName, uuid } from '../../../shared/contracts/fields';
+import { poolState, resizeMode } from '../../../shared/contracts/inventory';
 import { entityTag, idempotencyKey } from '../../../shared/http/conditions';
 import { decodeCursor, pageOutput, pageQuery } from '../../../shared/http/paging';
 import { route, type Route } from '../../../shared/http/route';
@@ -9,50 +9,9 @@ import { deletePool } from '../application/delete-pool';
 import { findPools, getPool, listPools } from '../application/read-pools';
 import type { Rooms } from '../application/settle-pool';
 import { updatePool } from '../application/update-pool';
-import type { Pool, PoolDescription } from '../domain/pool';
+import { labelFilters, poolBody, poolInput, present, requestOf } from './pool-wire';
 
 const poolParams = z.object({ pool_id: uuid });
-
-const poolFields = {
-  name: displayName.meta({ example: 'gpu-a100' }),
-  resource_type: displayName
-    .max(100)
-    .meta({ example: 'GPU', description: 'An open set; GPU, CPU and Memory are the usual ones.' }),
-  total_capacity: capacity,
-  location: displayName.max(100).meta({ example: 'eu-west-1' }),
-};
-const poolInput = z.strictObject(poolFields).meta({ id: 'ResourcePoolInput' });
-const poolBody = z
-  .object({
-    id: uuid,
-    ...poolFields,
-    available_capacity: z.int().min(0),
-    created_at: timestamp,
-    updated_at: timestamp,
-  })
-  .meta({ id: 'ResourcePool' });
-
-function describe(body: z.output<typeof poolInput>): PoolDescription {
-  return {
-    name: body.name,
-    resourceType: body.resource_type,
-    totalCapacity: body.total_capacity,
-    location: body.location,
-  };
-}
-
-function present(pool: Pool, inventory: InventoryView): z.input<typeof poolBody> {
-  return {
-    id: pool.id,
-    name: pool.name,
-    resource_type: pool.resourceType,
-    total_capacity: inventory.total,
-    available_capacity: inventory.available,
-    location: pool.location,
-    created_at: pool.createdAt,
-    updated_at: pool.updatedAt,
-  };
-}
 
 const IF_MATCH = { 'If-Match': 'The ETag that you read: fails with 412 when the pool has changed since.' };
 
@@ -76,7 +35,7 @@ export function publicRoutes(rooms: Rooms): Route[] {
       errors: ['request.idempotency_key_reused'],
       handle: async ({ body, caller, header }) => {
         const key = idempotencyKey(header('Idempotency-Key'), [caller.sub, 'POST resource_pools'], body);
-        const id = await createPool(rooms, describe(body), key);
+        const id = await createPool(rooms, requestOf(body), key);
         return { status: 201, headers: { Location: `/resource_pools/${id}` }, body: { id } };
       },
     }),
@@ -90,11 +49,13 @@ export function publicRoutes(rooms: Rooms): Route[] {
         name: displayName.optional(),
         resource_type: displayName.optional(),
         location: displayName.optional(),
+        state: poolState.optional(),
+        label: labelFilters.optional(),
       }),
       responses: { 200: z.array(poolBody) },
       handle: async (input) => {
-        const { limit, cursor, name, resource_type: resourceType, location } = input.query;
-        const filter = { name, resourceType, location, after: decodeCursor(cursor), limit: limit + 1 };
+        const { limit, cursor, name, resource_type: resourceType, location, state, label: labels } = input.query;
+        const filter = { name, resourceType, location, state, labels, after: decodeCursor(cursor), limit: limit + 1 };
         const { pools, numbers } = await listPools(rooms, filter);
         const output = pageOutput(
           input,
@@ -126,12 +87,19 @@ export function publicRoutes(rooms: Rooms): Route[] {
       summary: 'Change a resource pool',
       access: { permission: 'resource_pool:update' },
       params: poolParams,
+      query: z.strictObject({
+        resize: resizeMode.optional().meta({
+          description:
+            'When less capacity would be left than is allocated. refuse (the default): 409 pool.capacity_below_allocated. allow: the pool is over its capacity, and takes nothing new until it fits again. drain: the same, and `drain` says when it fits again.',
+        }),
+      }),
       body: poolInput,
       headers: IF_MATCH,
       responses: { 200: poolBody },
       errors: ['pool.not_found', 'pool.capacity_below_allocated', 'request.precondition_failed'],
-      handle: async ({ params, body, header }) => {
-        await updatePool(rooms, params.pool_id, describe(body), header('If-Match'));
+      handle: async ({ params, query, body, header }) => {
+        const options = { ifMatch: header('If-Match'), resize: query.resize };
+        await updatePool(rooms, params.pool_id, requestOf(body), options);
         return showPool(params.pool_id);
       },
     }),

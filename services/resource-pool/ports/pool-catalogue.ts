@@ -18,6 +18,9 @@ export interface PoolFilter {
   name?: string | undefined;
   resourceType?: string | undefined;
   location?: string | undefined;
+  state?: Pool['state'] | undefined;
+  /** Each of them, with that value. */
+  labels?: readonly (readonly [key: string, value: string])[] | undefined;
   after?: Keyset | undefined;
   limit: number;
 }

@@ -21,7 +21,7 @@ describe('creating a pool', () => {
     expect([pool.name, pool.version, inventory]).toEqual([
       'gpu-a100',
       1,
-      { pool_id: id, total: 8, allocated: 0, available: 8 },
+      expect.objectContaining({ pool_id: id, total: 8, capacity: 8, allocated: 0, available: 8 }),
     ]);
     await expectAgreement(rooms);
   });

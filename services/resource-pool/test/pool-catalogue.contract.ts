@@ -40,7 +40,10 @@ export function describePoolCatalogue(name: string, connect: () => PoolCatalogue
         base,
         opening,
         abandoned({ ...opening, id: randomUUID() }, now),
-        { ...redescribe(base, describePool({ location, totalCapacity: 9 }), now), id: randomUUID() },
+        {
+          ...redescribe(base, describePool({ location, totalCapacity: 9, labels: { a: 'b' } }), 'drain', now),
+          id: randomUUID(),
+        },
         withPending({ ...base, id: randomUUID() }, { kind: 'close' }, now),
       ];
       for (const pool of pools) {
@@ -99,8 +102,20 @@ export function describePoolCatalogue(name: string, connect: () => PoolCatalogue
       expect(await ids({ name: 'one' })).toEqual([one.id, three.id]);
       expect(await ids({ resourceType: 'CPU' })).toEqual([two.id, three.id]);
       expect(await ids({ name: 'one', resourceType: 'CPU' })).toEqual([three.id]);
+      const labelled = await insert({ location: place, labels: { a: 'b', 'it’s': '"q"' }, state: 'cordoned' });
+      expect(await ids({ labels: [['a', 'b']] })).toEqual([labelled.id]);
+      expect(await ids({ state: 'cordoned', labels: [['it’s', '"q"']] })).toEqual([labelled.id]);
+      expect(
+        await ids({
+          labels: [
+            ['a', 'b'],
+            ['a', 'c'],
+          ],
+        }),
+      ).toEqual([]);
+      expect(await ids({ state: 'open', labels: [['a', 'b']] })).toEqual([]);
       expect(await ids({ limit: 2 })).toEqual([one.id, two.id]);
-      expect(await ids({ after: { at: two.createdAt, id: two.id } })).toEqual([three.id, closing.id]);
+      expect(await ids({ after: { at: two.createdAt, id: two.id } })).toEqual([three.id, closing.id, labelled.id]);
       expect(await ids({ name: "'; DROP TABLE state; --" })).toEqual([]);
       expect((await catalogue.list({ location: place, limit: 1 }))[0]).toEqual(one);
     });

@@ -40,7 +40,17 @@ describe('POST /resource_pools', () => {
     expect(pool.body).toEqual({
       id: answer.body.id,
       ...good,
+      labels: {},
+      reserved: 0,
+      allocation_ratio: 1,
+      min_unit: 1,
+      max_unit: null,
+      step_size: 1,
+      state: 'open',
+      capacity: 8,
+      allocated_capacity: 0,
       available_capacity: 8,
+      drain: null,
       created_at: '2026-11-23T00:00:01.000Z',
       updated_at: '2026-11-23T00:00:01.000Z',
     });

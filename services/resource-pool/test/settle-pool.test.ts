@@ -26,7 +26,7 @@ describe('resizing a pool', () => {
     });
     const after = await getPool(rooms, id);
     expect(after.pool).toEqual({ ...before.pool, revision: before.pool.revision + 1 });
-    await updatePool(rooms, id, describePool({ totalCapacity: 5 }), `"${before.pool.version}"`);
+    await updatePool(rooms, id, describePool({ totalCapacity: 5 }), { ifMatch: `"${before.pool.version}"` });
     await expectAgreement(rooms);
   });
 
@@ -68,7 +68,7 @@ describe('resizing a pool', () => {
     await expect(updatePool(rooms, id, describePool({ totalCapacity: 9 }))).rejects.toMatchObject({
       kind: 'unavailable',
     });
-    await updatePool(rooms, id, describePool({ name: 'new', totalCapacity: 9 }), '"2"');
+    await updatePool(rooms, id, describePool({ name: 'new', totalCapacity: 9 }), { ifMatch: '"2"' });
     expect((await getPool(rooms, id)).pool).toMatchObject({ name: 'new', totalCapacity: 9, version: 3 });
     await expectAgreement(rooms);
   });
@@ -98,7 +98,7 @@ describe('resizing a pool', () => {
       await sweepPools(rooms, rooms.logger);
       return written;
     });
-    await updatePool(rooms, id, describePool({ totalCapacity: 9 }), '"1"');
+    await updatePool(rooms, id, describePool({ totalCapacity: 9 }), { ifMatch: '"1"' });
     expect((await getPool(rooms, id)).pool).toMatchObject({ totalCapacity: 9, version: 2 });
   });
 

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Sidecar } from '../../../shared/dapr/sidecar';
 import { hasCode } from '../../../shared/errors';
-import { capacityUnavailable } from '../domain/errors';
+import { capacityUnavailable, isRefusal } from '../domain/errors';
 import type { Capacity, CapacityRequest } from '../ports/capacity';
 
 const pools = z.array(z.looseObject({ id: z.uuid() }));
@@ -50,7 +50,7 @@ export class DaprCapacity implements Capacity {
     try {
       return await work();
     } catch (error) {
-      if (hasCode(error, 'pool.not_found') || hasCode(error, 'allocation.insufficient_capacity')) throw error;
+      if (isRefusal(error)) throw error;
       throw capacityUnavailable(error);
     }
   }

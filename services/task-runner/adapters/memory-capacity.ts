@@ -7,6 +7,8 @@ export class MemoryCapacity implements Capacity {
   /** What is held, by allocation id. */
   readonly held = new Map<string, CapacityRequest>();
   away = false;
+  /** What the pools say to whoever asks for more. */
+  refusal: AppError | undefined;
   /** `take` holds the units, but its answer is lost. */
   losesAnswers = false;
 
@@ -22,6 +24,7 @@ export class MemoryCapacity implements Capacity {
     await this.reach();
     const pool = [...this.pools.values()].find(({ id }) => id === request.poolId);
     if (!pool) throw new AppError('not_found', 'pool.not_found', 'There is no such pool.');
+    if (this.refusal && !this.held.has(request.allocationId)) throw this.refusal;
     const available = pool.total - this.used(pool.id);
     if (!this.held.has(request.allocationId) && request.units > available) {
       throw new AppError('conflict', 'allocation.insufficient_capacity', 'Ask for less, or wait.', {

@@ -1,6 +1,6 @@
 import { AppError, hasCode, messageOf } from '../../../shared/errors';
 import type { Logger } from '../../../shared/logging/logger';
-import { capacityUnavailable, taskNotFound } from '../domain/errors';
+import { capacityUnavailable, isRefusal, taskNotFound } from '../domain/errors';
 import type { ServiceType } from '../domain/service-type';
 import {
   ended,
@@ -91,7 +91,7 @@ export function createSettler(parts: SettleParts): Settler {
         createdBy: task.createdBy,
       });
     } catch (error) {
-      if (hasCode(error, 'allocation.insufficient_capacity') || hasCode(error, 'pool.not_found')) {
+      if (isRefusal(error)) {
         await store.discard(task, version);
         throw error;
       }

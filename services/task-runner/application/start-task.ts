@@ -32,7 +32,7 @@ export interface StartTaskParts {
  * Starts a task and waits until it serves.
  * @returns the task as it was when it became ready, or later
  * @throws with nothing left behind: `task.not_for_others`, `task.unknown_service_type`, `task.pool_missing`,
- *   `runtime.unavailable`, `allocation.insufficient_capacity`; with a task in state Error: `runtime.image_missing`,
+ *   `runtime.unavailable`, one of REFUSED_GRANTS; with a task in state Error: `runtime.image_missing`,
  *   `task.start_failed`, `runtime.unavailable`; `task.cancelled` when somebody stopped it meanwhile
  */
 export function createStartTask(parts: StartTaskParts) {

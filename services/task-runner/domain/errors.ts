@@ -1,4 +1,5 @@
-import { AppError, unavailable } from '../../../shared/errors';
+import { REFUSED_GRANTS } from '../../../shared/contracts/inventory';
+import { AppError, hasCode, unavailable } from '../../../shared/errors';
 
 /** Everything that can go wrong with a task. The codes are a published contract. */
 
@@ -50,6 +51,11 @@ export function imageMissing(image: string): AppError {
     'runtime.image_missing',
     `The image ${image} is not on the container host; an operator brings it there (docker pull ${image}).`,
   );
+}
+
+/** The pool gives no capacity for the task, and holds none for it. */
+export function isRefusal(error: unknown): boolean {
+  return REFUSED_GRANTS.some((code) => hasCode(error, code));
 }
 
 /** The container could not be made, ended before it was ready, or did not become ready in time. */

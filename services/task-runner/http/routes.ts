@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { uuid } from '../../../shared/contracts/fields';
+import { REFUSED_GRANTS } from '../../../shared/contracts/inventory';
 import { checkIfMatch, entityTag, idempotencyKey } from '../../../shared/http/conditions';
 import { decodeCursor, pageOutput, pageQuery } from '../../../shared/http/paging';
 import { route, type Caller, type Route } from '../../../shared/http/route';
@@ -48,7 +49,7 @@ export function taskRoutes({ startTask, stopTask, getTask, listTasks, serviceTyp
         'task.not_for_others',
         'task.pool_missing',
         'task.capacity_unavailable',
-        'allocation.insufficient_capacity',
+        ...REFUSED_GRANTS,
         'runtime.unavailable',
         'runtime.image_missing',
         'task.start_failed',

@@ -8,7 +8,7 @@ export interface Capacity {
 
   /**
    * After it, the units are held under `allocationId`. The same id again changes nothing.
-   * @throws `allocation.insufficient_capacity`, `pool.not_found`: nothing is held;
+   * @throws one of REFUSED_GRANTS: nothing is held;
    *   `task.capacity_unavailable`: the units may be held, now or in a moment
    */
   take(request: CapacityRequest): Promise<void>;

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { Writable } from 'node:stream';
 import request from 'supertest';
+import { AppError } from '../../../shared/errors';
 import { createLogger } from '../../../shared/logging/logger';
 import { bearer } from '../../../shared/testing/api';
 import { cloudEvent } from '../../../shared/contracts/events';
@@ -132,6 +133,16 @@ describe('what cannot start', () => {
     expect(world.store.all()).toHaveLength(1);
     await start({ userId: user, serviceType: 'demo' }).set('Idempotency-Key', 'k').expect(409);
   });
+
+  test.each(['pool.cordoned', 'pool.draining', 'allocation.not_a_step'])(
+    'when the pool refuses with %s, then 409 that says so, and nothing is written',
+    async (code) => {
+      const { world, start } = await open();
+      world.capacity.refusal = new AppError('conflict', code, 'Use another pool.', { facts: { pool_id: 'p' } });
+      const { body } = await start({ userId: user, serviceType: 'demo' }).expect(409);
+      expect([body, world.store.all()]).toMatchObject([{ code, pool_id: 'p' }, []]);
+    },
+  );
 
   test('when the pool does not exist, then 503 task.pool_missing with its name, and nothing is written', async () => {
     const { world, start } = await open();

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { DEFAULT_TERMS } from '../../../../shared/contracts/inventory';
 import type { Allocation, Inventory } from '../../domain/inventory';
 import type { AllocateCommand, PoolState, ReleaseCommand } from '../../domain/pool-commands';
 
@@ -9,8 +10,10 @@ export function buildInventory(overrides: Partial<Inventory> = {}): Inventory {
   return {
     poolId: POOL,
     total: 100,
+    ...DEFAULT_TERMS,
     allocated: 0,
-    state: 'open',
+    overAllowed: false,
+    drain: null,
     revision: 1,
     refused: false,
     createdAt: NOW,

@@ -17,7 +17,7 @@ export async function startAllocation() {
   let seconds = 0;
   const now = () => new Date(Date.UTC(2026, 10, 23) + (seconds += 1) * 1000).toISOString();
   const writer = new PoolWriter(store, now, undefined, async () => undefined);
-  const allocations = new Allocations(store, writer, randomUUID);
+  const allocations = new Allocations(store, writer, randomUUID, now);
   const app = await testApp([...publicRoutes(allocations), ...internalRoutes(allocations, writer)], logger);
   const sub = randomUUID();
 
@@ -26,6 +26,7 @@ export async function startAllocation() {
     store,
     logger,
     writer,
+    allocations,
     sub,
     /** A pool as `resource-pool` opens it. */
     openPool: async (total = 100): Promise<string> => {

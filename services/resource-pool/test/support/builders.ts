@@ -5,10 +5,11 @@ import { type AppError, unavailable } from '../../../../shared/errors';
 import { MemoryInventories } from '../../adapters/memory-inventories';
 import { MemoryPoolCatalogue } from '../../adapters/memory-pool-catalogue';
 import type { Rooms } from '../../application/settle-pool';
-import { newPool, settled, type Pool, type PoolDescription } from '../../domain/pool';
+import { newDescription, newPool, settled, type Pool, type PoolDescription } from '../../domain/pool';
 
 export function describePool(overrides: Partial<PoolDescription> = {}): PoolDescription {
-  return { name: 'gpu-a100', resourceType: 'GPU', totalCapacity: 8, location: 'eu-west-1', ...overrides };
+  const usual = { name: 'gpu-a100', resourceType: 'GPU', totalCapacity: 8, location: 'eu-west-1' };
+  return newDescription({ ...usual, ...overrides });
 }
 
 /** A settled pool. */
