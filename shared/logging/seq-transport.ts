@@ -38,7 +38,8 @@ export class SeqTransport extends TransportStream {
       requestTimeout: 5_000,
       maxRetries: 1,
       retryDelay: 500,
-      maxBatchingTime: 60_000,
+      // its own timer finds nothing to do, since every batch is flushed at once; it only must not outlive the process
+      maxBatchingTime: 500,
       onError: () => {
         this.dropped += 1;
       },
