@@ -58,6 +58,15 @@ export function invalid(faults: FieldFault[]): AppError {
   });
 }
 
+/** An Idempotency-Key stands for one content: with another one it is refused, wherever that is found out. */
+export function idempotencyKeyReused(): AppError {
+  return new AppError(
+    'unprocessable',
+    'request.idempotency_key_reused',
+    'This Idempotency-Key was used for another request; use a new key for new content.',
+  );
+}
+
 /** True for an error of ours with that code. */
 export function hasCode(error: unknown, code: string): error is AppError {
   return error instanceof AppError && error.code === code;

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { AppError, invalid } from '../errors';
+import { AppError, idempotencyKeyReused, invalid } from '../errors';
 import { uuidFromName } from '../contracts/ids';
 
 /** A strong entity tag (RFC 9110 §8.8.3) for a version string. */
@@ -58,11 +58,5 @@ export const IDEMPOTENCY_TTL_SECONDS = 86_400;
 
 /** @throws AppError `request.idempotency_key_reused` (422) */
 export function checkFingerprint(key: IdempotencyKey, remembered: string): void {
-  if (key.fingerprint !== remembered) {
-    throw new AppError(
-      'unprocessable',
-      'request.idempotency_key_reused',
-      'This Idempotency-Key was used for another request; use a new key for new content.',
-    );
-  }
+  if (key.fingerprint !== remembered) throw idempotencyKeyReused();
 }

@@ -1,5 +1,5 @@
 import { DEFAULT_TERMS, type ResizeMode, type Terms } from '../../../shared/contracts/inventory';
-import { AppError } from '../../../shared/errors';
+import { AppError, idempotencyKeyReused } from '../../../shared/errors';
 import {
   type Allocation,
   allocationNotFound,
@@ -105,7 +105,7 @@ export function decide(state: PoolState, commands: readonly PoolCommand[], now: 
   function allocate({ allocation: wanted, idempotency, traceparent }: AllocateCommand): string {
     const answer = idempotency && remembered.get(idempotency.id);
     if (answer) {
-      if (answer.fingerprint !== idempotency.fingerprint) throw keyReused();
+      if (answer.fingerprint !== idempotency.fingerprint) throw idempotencyKeyReused();
       // under an id of the caller's choosing: given back since, so this request comes late
       if (answer.allocationId === wanted.id && !allocations.has(wanted.id)) throw alreadyGivenBack(wanted.id);
       return answer.allocationId;
@@ -213,14 +213,6 @@ function newInventory(poolId: string, terms: Terms, revision: number, now: strin
   };
   // a pool that is opened for being emptied is empty
   return changeTerms({ ...empty, ...terms }, terms, 'refuse', now);
-}
-
-function keyReused(): AppError {
-  return new AppError(
-    'unprocessable',
-    'request.idempotency_key_reused',
-    'This Idempotency-Key was used for another request; use a new key for new content.',
-  );
 }
 
 function alreadyGivenBack(allocationId: string): AppError {
