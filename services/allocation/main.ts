@@ -5,20 +5,25 @@ import { unavailable } from '../../shared/errors';
 import { runService } from '../../shared/process/service';
 import { DaprPoolStore, SCHEMA } from './adapters/dapr-pool-store';
 import { Allocations } from './application/allocations';
+import { keepExpiringLeases } from './application/expire-leases';
+import { Groups } from './application/groups';
 import { PoolWriter } from './application/pool-writer';
 import { configure } from './config';
+import { groupRoutes } from './http/group-routes';
 import { internalRoutes } from './http/internal-routes';
 import { publicRoutes } from './http/routes';
 
 runService('allocation', configure, (_config, { sidecar, logger, metrics, stopping }) => {
   let relay: Relay | undefined;
+  let leases: Promise<void> | undefined;
   let schemaReady = false;
   const store = new DaprPoolStore(sidecar);
   const now = () => new Date().toISOString();
   const writer = new PoolWriter(store, now, () => relay?.wake());
   const allocations = new Allocations(store, writer, randomUUID, now);
+  const groups = new Groups(store, writer, randomUUID);
   return {
-    routes: [...publicRoutes(allocations), ...internalRoutes(allocations, writer)],
+    routes: [...publicRoutes(allocations), ...groupRoutes(groups), ...internalRoutes(allocations, writer)],
     checks: {
       schema: async () => {
         if (!schemaReady) throw unavailable('schema.unavailable', 'the views of the database are not in place yet');
@@ -28,8 +33,12 @@ runService('allocation', configure, (_config, { sidecar, logger, metrics, stoppi
       relay = startRelay({ appId: 'allocation', sidecar, logger, metrics });
       void ensureSchema(sidecar, SCHEMA, logger, stopping).then(() => {
         schemaReady = !stopping.aborted;
+        leases = keepExpiringLeases(store, writer, { now, logger, stopping });
       });
     },
-    stop: async () => relay?.stop(),
+    stop: async () => {
+      await leases;
+      await relay?.stop();
+    },
   };
 });

@@ -25,3 +25,6 @@ export const displayName = z
   .regex(/^[^\p{Cc}\p{Cs}\u2028\u2029]+$/u, 'must not hold control characters')
   .refine((text) => text === text.trim(), 'must not start or end with a blank')
   .meta({ example: 'gpu-a100' });
+
+/** For how long something is held without a renewal: whole seconds, 30 days at most. */
+export const leaseSeconds = z.int().min(1).max(2_592_000).meta({ example: 300 });

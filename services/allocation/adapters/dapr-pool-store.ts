@@ -1,9 +1,9 @@
 import { outboxRow, outboxSchema } from '../../../shared/dapr/outbox';
 import type { Sidecar, StateOperation, StateRow } from '../../../shared/dapr/sidecar';
 import { IDEMPOTENCY_TTL_SECONDS } from '../../../shared/http/conditions';
-import type { PoolFact, Remembered } from '../domain/pool-commands';
+import type { Decision, PoolFact, Remembered } from '../domain/pool-commands';
 import type { Allocation, ReleasedAllocation } from '../domain/inventory';
-import type { HistoryFilter, PoolSnapshot, PoolStore } from '../ports/pool-store';
+import type { HistoryFilter, PoolStore, Snapshot, Wanted } from '../ports/pool-store';
 import {
   allocationRow,
   eventOf,
@@ -57,64 +57,60 @@ CREATE INDEX IF NOT EXISTS state_released_by_pool ON state
 CREATE INDEX IF NOT EXISTS state_released_by_service ON state
   ((state_json(value)->>'resource_pool_id'), (state_json(value)->>'service_id'), (state_json(value)->>'released_at'), (state_json(value)->>'id'))
   WHERE key LIKE '${APP}||released:%';
+CREATE INDEX IF NOT EXISTS state_allocations_by_expiry ON state ((state_json(value)->>'expires_at'))
+  WHERE key LIKE '${APP}||allocation:%' AND state_json(value)->>'expires_at' IS NOT NULL;
+CREATE INDEX IF NOT EXISTS state_allocations_by_group ON state ((state_json(value)->>'group_id'))
+  WHERE key LIKE '${APP}||allocation:%' AND state_json(value)->>'group_id' IS NOT NULL;
 ${outboxSchema(APP)}`;
 
 /** Inventories and allocations in Dapr's state store; lists through the PostgreSQL binding. */
 export class DaprPoolStore implements PoolStore {
   constructor(private readonly sidecar: Sidecar) {}
 
-  async read(
-    poolId: string,
-    allocationIds: readonly string[],
-    rememberedIds: readonly string[],
-  ): Promise<PoolSnapshot> {
+  async read({ poolIds, allocationIds, rememberedIds }: Wanted): Promise<Snapshot> {
     const rows = await this.sidecar.get([
-      inventoryKey(poolId),
+      ...poolIds.map(inventoryKey),
       ...allocationIds.map(allocationKey),
       ...rememberedIds.map(rememberedKey),
     ]);
-    const inventory = rows.get(inventoryKey(poolId));
-    const allocations = new Map<string, Allocation>();
-    for (const id of allocationIds) {
-      const row = rows.get(allocationKey(id));
-      const allocation = row && allocationRow.parse(row.value);
-      // an id that belongs to another pool is unknown in this one
-      if (allocation?.poolId === poolId) allocations.set(id, allocation);
-    }
-    const remembered = new Map<string, Remembered>();
-    for (const id of rememberedIds) {
-      const row = rows.get(rememberedKey(id));
-      if (row) remembered.set(id, rememberedRow.parse(row.value));
+    function found<T>(
+      ids: readonly string[],
+      key: (id: string) => string,
+      parse: (value: unknown) => T,
+    ): Map<string, T> {
+      return new Map(
+        ids.flatMap((id) => {
+          const row = rows.get(key(id));
+          return row ? [[id, parse(row.value)] as const] : [];
+        }),
+      );
     }
     return {
-      poolId,
-      inventory: inventory && inventoryRow.parse(inventory.value),
-      allocations,
-      remembered,
+      inventories: found(poolIds, inventoryKey, (value) => inventoryRow.parse(value)),
+      allocations: found(allocationIds, allocationKey, (value) => allocationRow.parse(value)),
+      remembered: found(rememberedIds, rememberedKey, (value) => rememberedRow.parse(value)),
       versions: rows,
     };
   }
 
-  async commit(
-    snapshot: PoolSnapshot,
-    { facts, inventory }: { facts: PoolFact[]; inventory: PoolSnapshot['inventory'] },
-  ): Promise<void> {
+  async commit(snapshot: Snapshot, { facts, inventories }: Pick<Decision, 'facts' | 'inventories'>): Promise<void> {
     const rows = snapshot.versions as Map<string, StateRow>;
     const etag = (key: string): string | null => rows.get(key)?.etag ?? null;
     const operations: StateOperation[] = [];
-    if (inventory) {
-      const key = inventoryKey(snapshot.poolId);
+    for (const inventory of inventories.values()) {
+      const key = inventoryKey(inventory.poolId);
       const ttl = inventory.state === 'closed' ? { ttlSeconds: TOMBSTONE_TTL_SECONDS } : {};
       operations.push({ upsert: key, value: toInventoryRow(inventory), etag: etag(key), ...ttl });
     }
     for (const fact of facts) operations.push(...this.operationsOf(fact, etag));
-    await this.sidecar.transact(cancelledOut(operations));
+    await this.sidecar.transact(oneOperationARow(operations));
   }
 
   private operationsOf(fact: PoolFact, etag: (key: string) => string | null): StateOperation[] {
     if (fact.kind === 'remembered') return [rememberOperation(fact.id, fact.answer)];
-    const event = eventOf(fact);
     const key = allocationKey(fact.allocation.id);
+    if (fact.kind === 'renewed') return [{ upsert: key, value: toAllocationRow(fact.allocation), etag: etag(key) }];
+    const event = eventOf(fact);
     if (fact.kind === 'allocated')
       return [{ upsert: key, value: toAllocationRow(fact.allocation), etag: null }, outboxRow(event)];
     const version = etag(key);
@@ -160,6 +156,17 @@ export class DaprPoolStore implements PoolStore {
     return (await this.sidecar.query(sql, params)).map((row) => allocationRow.parse(row));
   }
 
+  async expiredLeases(now: string, limit: number): Promise<Pick<Allocation, 'poolId' | 'id'>[]> {
+    const sql = `SELECT row::text FROM allocations WHERE row->>'expires_at' <= $1
+                 ORDER BY row->>'expires_at' LIMIT ${Math.trunc(limit)}`;
+    return (await this.sidecar.query(sql, [now])).map((row) => allocationRow.parse(row));
+  }
+
+  async groupMembers(groupId: string): Promise<Allocation[]> {
+    const sql = `SELECT row::text FROM allocations WHERE row->>'group_id' = $1`;
+    return (await this.sidecar.query(sql, [groupId])).map((row) => allocationRow.parse(row));
+  }
+
   async listReleased(filter: HistoryFilter): Promise<ReleasedAllocation[]> {
     const { poolId, serviceId, reason, from, to, after, limit } = filter;
     const params: unknown[] = [poolId];
@@ -179,11 +186,18 @@ function rememberOperation(id: string, answer: Remembered): StateOperation {
   return { upsert: rememberedKey(id), value: toRememberedRow(answer), etag: null, ttlSeconds: IDEMPOTENCY_TTL_SECONDS };
 }
 
-/** An allocation made and released in one batch leaves no row, only its two events. */
-function cancelledOut(operations: StateOperation[]): StateOperation[] {
-  const inserted = new Set(operations.flatMap((op) => ('upsert' in op ? [op.upsert] : [])));
-  const removed = new Set(operations.flatMap((op) => ('remove' in op && inserted.has(op.remove) ? [op.remove] : [])));
-  return removed.size === 0
-    ? operations
-    : operations.filter((op) => !removed.has('upsert' in op ? op.upsert : op.remove));
+/**
+ * A transaction may name a row once only: the last word on it counts, under the version that the first one asks for.
+ * What is made and released in one batch leaves no row, only its two events.
+ */
+function oneOperationARow(operations: readonly StateOperation[]): StateOperation[] {
+  const rows = new Map<string, StateOperation>();
+  for (const operation of operations) {
+    const key = 'upsert' in operation ? operation.upsert : operation.remove;
+    const earlier = rows.get(key);
+    const madeHere = earlier !== undefined && 'upsert' in earlier && earlier.etag === null;
+    if (madeHere && 'remove' in operation) rows.delete(key);
+    else rows.set(key, operation);
+  }
+  return [...rows.values()];
 }

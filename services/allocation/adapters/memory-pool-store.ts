@@ -1,8 +1,8 @@
 import type { CloudEvent } from '../../../shared/contracts/events';
 import { ConflictError } from '../../../shared/dapr/sidecar-error';
 import type { Allocation, Inventory, ReleasedAllocation } from '../domain/inventory';
-import type { Decision, Remembered } from '../domain/pool-commands';
-import type { AllocationFilter, HistoryFilter, PoolSnapshot, PoolStore } from '../ports/pool-store';
+import type { Decision, PoolFact, Remembered } from '../domain/pool-commands';
+import type { AllocationFilter, HistoryFilter, PoolStore, Snapshot, Wanted } from '../ports/pool-store';
 import { eventOf } from './rows';
 
 /** The store in memory, with the same promises. `fail` makes the next commits conflict, or lose their answer. */
@@ -15,41 +15,52 @@ export class MemoryPoolStore implements PoolStore {
   private readonly released: ReleasedAllocation[] = [];
   private readonly answers = new Map<string, Remembered>();
 
-  read(poolId: string, allocationIds: readonly string[], rememberedIds: readonly string[]): Promise<PoolSnapshot> {
-    const pool = this.pools.get(poolId);
-    const own = pick(this.allocations, allocationIds);
-    for (const [id, allocation] of own) if (allocation.poolId !== poolId) own.delete(id);
-    const remembered = pick(this.answers, rememberedIds);
+  read({ poolIds, allocationIds, rememberedIds }: Wanted): Promise<Snapshot> {
+    const pools = pick(this.pools, poolIds);
+    const versions = new Map<string, number>();
+    for (const id of poolIds) versions.set(id, pools.get(id)?.version ?? 0);
     return Promise.resolve({
-      poolId,
-      inventory: pool?.inventory,
-      allocations: own,
-      remembered,
-      versions: pool?.version,
+      inventories: new Map([...pools].map(([id, { inventory }]) => [id, inventory])),
+      allocations: pick(this.allocations, allocationIds),
+      remembered: pick(this.answers, rememberedIds),
+      versions,
     });
   }
 
-  async commit(snapshot: PoolSnapshot, decision: Decision): Promise<void> {
+  async commit(snapshot: Snapshot, { facts, inventories }: Decision): Promise<void> {
     const failure = this.fail.shift();
     if (failure instanceof Error) throw failure;
-    const exists = decision.facts.some((fact) => fact.kind === 'remembered' && this.answers.has(fact.id));
-    if (failure === 'conflict' || exists || this.pools.get(snapshot.poolId)?.version !== snapshot.versions) {
-      throw new ConflictError('possible etag mismatch');
+    const versions = snapshot.versions as ReadonlyMap<string, number>;
+    const stale = [...inventories.keys()].some((id) => (this.pools.get(id)?.version ?? 0) !== versions.get(id));
+    const exists = facts.some((fact) => fact.kind === 'remembered' && this.answers.has(fact.id));
+    // a renewal changes no inventory: the allocation's own version must be the one that was read
+    const moved = facts.some((fact) => {
+      if (fact.kind === 'remembered') return false;
+      const { id } = fact.allocation;
+      return this.allocations.get(id) !== snapshot.allocations.get(id);
+    });
+    if (failure === 'conflict' || stale || exists || moved) throw new ConflictError('possible etag mismatch');
+    for (const [id, inventory] of inventories) {
+      this.pools.set(id, { inventory, version: (versions.get(id) ?? 0) + 1 });
     }
-    const version = ((snapshot.versions as number | undefined) ?? 0) + 1;
-    if (decision.inventory) this.pools.set(snapshot.poolId, { inventory: decision.inventory, version });
-    for (const fact of decision.facts) {
-      if (fact.kind === 'allocated') this.allocations.set(fact.allocation.id, fact.allocation);
-      if (fact.kind === 'released') {
-        this.allocations.delete(fact.allocation.id);
-        const { allocation, releasedAt, releasedBy, reason } = fact;
-        this.released.push({ ...allocation, releasedAt, releasedBy, reason });
-      }
-      if (fact.kind === 'remembered') this.answers.set(fact.id, fact.answer);
-      if (fact.kind !== 'remembered') this.events.push(eventOf(fact));
-    }
+    for (const fact of facts) this.write(fact);
     await Promise.resolve();
     if (failure) throw failure.writtenButLost;
+  }
+
+  private write(fact: PoolFact): void {
+    if (fact.kind === 'remembered') this.answers.set(fact.id, fact.answer);
+    else if (fact.kind === 'renewed') this.allocations.set(fact.allocation.id, fact.allocation);
+    else {
+      const { allocation } = fact;
+      if (fact.kind === 'allocated') this.allocations.set(allocation.id, allocation);
+      else {
+        this.allocations.delete(allocation.id);
+        const { releasedAt, releasedBy, reason } = fact;
+        this.released.push({ ...allocation, releasedAt, releasedBy, reason });
+      }
+      this.events.push(eventOf(fact));
+    }
   }
 
   allocation(id: string): Promise<Allocation | undefined> {
@@ -76,6 +87,16 @@ export class MemoryPoolStore implements PoolStore {
       .sort((a, b) => (order(a) < order(b) ? -1 : 1))
       .filter((row) => after === undefined || order(row) > `${after.at} ${after.id}`);
     return Promise.resolve(rows.slice(0, limit));
+  }
+
+  expiredLeases(now: string, limit: number): Promise<Allocation[]> {
+    const end = ({ lease }: Allocation) => lease?.expiresAt ?? '9999';
+    const rows = [...this.allocations.values()].filter((row) => end(row) <= now);
+    return Promise.resolve(rows.sort((a, b) => (end(a) < end(b) ? -1 : 1)).slice(0, limit));
+  }
+
+  groupMembers(groupId: string): Promise<Allocation[]> {
+    return Promise.resolve([...this.allocations.values()].filter((row) => row.groupId === groupId));
   }
 
   listReleased({ poolId, serviceId, reason, from, to, after, limit }: HistoryFilter): Promise<ReleasedAllocation[]> {

@@ -62,6 +62,10 @@ const allocationShape = z.object({
   created_at: timestamp,
   created_by: uuid,
   task_id: uuid.nullable(),
+  group_id: uuid.nullable().default(null),
+  lease_seconds: z.int().nullable().default(null),
+  expires_at: timestamp.nullable().default(null),
+  updated_at: timestamp.optional(),
 });
 export const allocationRow = allocationShape.transform(allocationOf);
 
@@ -74,6 +78,12 @@ function allocationOf(row: z.infer<typeof allocationShape>): Allocation {
     createdAt: row.created_at,
     createdBy: row.created_by,
     taskId: row.task_id,
+    groupId: row.group_id,
+    lease:
+      row.lease_seconds === null || row.expires_at === null
+        ? null
+        : { seconds: row.lease_seconds, expiresAt: row.expires_at },
+    updatedAt: row.updated_at ?? row.created_at,
   };
 }
 
@@ -104,21 +114,26 @@ export function toAllocationRow(allocation: Allocation): z.input<typeof allocati
     created_at: allocation.createdAt,
     created_by: allocation.createdBy,
     task_id: allocation.taskId,
+    ...(allocation.groupId === null ? {} : { group_id: allocation.groupId }),
+    ...(allocation.lease === null
+      ? {}
+      : { lease_seconds: allocation.lease.seconds, expires_at: allocation.lease.expiresAt }),
+    ...(allocation.updatedAt === allocation.createdAt ? {} : { updated_at: allocation.updatedAt }),
   };
 }
 
 export const rememberedRow = z
   .object({ fingerprint: z.string(), allocation_id: uuid })
-  .transform((row): Remembered => ({ fingerprint: row.fingerprint, allocationId: row.allocation_id }));
+  .transform((row): Remembered => ({ fingerprint: row.fingerprint, madeId: row.allocation_id }));
 
-export function toRememberedRow({ fingerprint, allocationId }: Remembered): z.input<typeof rememberedRow> {
-  return { fingerprint, allocation_id: allocationId };
+export function toRememberedRow({ fingerprint, madeId }: Remembered): z.input<typeof rememberedRow> {
+  return { fingerprint, allocation_id: madeId };
 }
 
 const SOURCE = '/allocation';
 
 /** The event that tells of a fact; its id follows from the fact, so told twice it is the same event. */
-export function eventOf(fact: Exclude<PoolFact, { kind: 'remembered' }>): CloudEvent {
+export function eventOf(fact: Extract<PoolFact, { kind: 'allocated' | 'released' }>): CloudEvent {
   const { allocation, traceparent } = fact;
   const data = {
     allocation_id: allocation.id,

@@ -19,11 +19,16 @@ export interface AllocateRequest {
   serviceId: string;
   capacity: number;
   createdBy: string;
+  /** Whole seconds; absent: held until it is released. */
+  leaseSeconds?: number | undefined;
   idempotency?: IdempotencyKey | undefined;
   signal?: AbortSignal;
 }
 
-export interface TaskAllocateRequest extends Pick<AllocateRequest, 'poolId' | 'serviceId' | 'capacity' | 'createdBy'> {
+export interface TaskAllocateRequest extends Pick<
+  AllocateRequest,
+  'poolId' | 'serviceId' | 'capacity' | 'createdBy' | 'leaseSeconds'
+> {
   taskId: string;
   /** Chosen by the caller, which repeats itself until it has an answer. */
   allocationId: string;
@@ -45,8 +50,9 @@ export class Allocations {
   ) {}
 
   /** @returns the allocation's id; the capacity is taken, and `allocation.created` will be told */
-  async allocate({ poolId, serviceId, capacity, createdBy, idempotency, signal }: AllocateRequest): Promise<string> {
-    const allocation = { id: this.newId(), serviceId, capacity, createdBy, taskId: null };
+  async allocate({ poolId, idempotency, signal, ...wanted }: AllocateRequest): Promise<string> {
+    const { serviceId, capacity, createdBy, leaseSeconds = null } = wanted;
+    const allocation = { id: this.newId(), serviceId, capacity, createdBy, taskId: null, leaseSeconds };
     const traceparent = currentContext()?.traceparent;
     const id = await this.writer.execute(poolId, { kind: 'allocate', allocation, idempotency, traceparent }, signal);
     return id ?? allocation.id;
@@ -54,8 +60,8 @@ export class Allocations {
 
   /** The same id again is the same allocation; once given back, it is never taken again, however late a repetition comes. */
   async allocateForTask(request: TaskAllocateRequest): Promise<void> {
-    const { poolId, allocationId: id, serviceId, capacity, createdBy, taskId } = request;
-    const allocation = { id, serviceId, capacity, createdBy, taskId };
+    const { poolId, allocationId: id, serviceId, capacity, createdBy, taskId, leaseSeconds = null } = request;
+    const allocation = { id, serviceId, capacity, createdBy, taskId, leaseSeconds };
     const idempotency = { id: onceId(id), fingerprint: JSON.stringify([poolId, serviceId, capacity, taskId]) };
     const traceparent = currentContext()?.traceparent;
     await this.writer.execute(poolId, { kind: 'allocate', allocation, idempotency, traceparent });
@@ -84,7 +90,7 @@ export class Allocations {
       if (allocation) return this.giveBack(allocation);
       if (remembered) return;
       try {
-        return await this.store.remember(onceId(allocationId), { fingerprint: GIVEN_BACK, allocationId });
+        return await this.store.remember(onceId(allocationId), { fingerprint: GIVEN_BACK, madeId: allocationId });
       } catch (error) {
         // it was taken meanwhile: look again
         if (!(error instanceof ConflictError)) throw error;
@@ -108,6 +114,31 @@ export class Allocations {
     } catch (error) {
       if (!hasCode(error, 'allocation.not_found')) throw error;
     }
+  }
+
+  /**
+   * Holds it for so many seconds from now; null: until it is released; undefined: for as long as its lease says.
+   * @throws AppError `allocation.not_found`, `allocation.held_by_task`, `allocation.not_leased`
+   */
+  async renew(poolId: string, allocationId: string, seconds: number | null | undefined): Promise<Allocation> {
+    await this.writer.execute(poolId, { kind: 'renew', allocationId, seconds, forTask: false });
+    return this.get(poolId, allocationId);
+  }
+
+  /** @returns the ids of those that are no longer held */
+  async renewForTasks(held: readonly { poolId: string; allocationId: string }[], seconds: number): Promise<string[]> {
+    const lost: string[] = [];
+    await Promise.all(
+      held.map(async ({ poolId, allocationId }) => {
+        try {
+          await this.writer.execute(poolId, { kind: 'renew', allocationId, seconds, forTask: true });
+        } catch (error) {
+          if (!hasCode(error, 'allocation.not_found')) throw error;
+          lost.push(allocationId);
+        }
+      }),
+    );
+    return lost;
   }
 
   async get(poolId: string, allocationId: string): Promise<Allocation> {

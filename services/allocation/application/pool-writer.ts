@@ -1,30 +1,43 @@
 import { ConflictError } from '../../../shared/dapr/sidecar-error';
 import { AppError, hasCode, unavailable } from '../../../shared/errors';
-import { decide, type Decision, type Outcome, type PoolCommand } from '../domain/pool-commands';
+import { decide } from '../domain/decide';
+import {
+  allocationsOf,
+  type Decision,
+  type Order,
+  type Outcome,
+  type PoolCommand,
+  poolsOf,
+  rememberedOf,
+} from '../domain/pool-commands';
 import type { PoolStore } from '../ports/pool-store';
 
-/** Commands that go into one transaction at most. */
+/** Orders that go into one transaction at most. */
 const BATCH = 64;
-/** Commands that may wait for one pool; beyond it callers are told to come later. */
+/** Orders that may wait; beyond it callers are told to come later. */
 const QUEUE = 2_000;
+/** Transactions under way at a time, each on pools of its own: the second fills the time that the first waits for the disk. */
+const LANES = 2;
 const ATTEMPTS = 40;
 
 interface Waiting {
-  command: PoolCommand;
+  order: Order;
   signal: AbortSignal | undefined;
   /** A release found its allocation in an attempt whose outcome stayed unknown: gone now means done. */
   decidedOnce: boolean;
-  resolve: (allocationId: string | undefined) => void;
+  resolve: (madeId: string | undefined) => void;
   reject: (error: unknown) => void;
 }
 
 /**
- * Changes pools. Commands that arrive for a pool while its transaction is under way go into the next one together, so a
- * hot pool costs one transaction for many callers and never a lock. Between replicas the ETag decides: the one that
- * loses reads again and decides anew; callers never see it.
+ * Changes pools. Orders that arrive while a transaction is under way go into the next one together, whatever their
+ * pools, so that many callers cost one transaction and never a lock; within a pool they are served in order. Between
+ * replicas the ETag decides: the one that loses reads again and decides anew; callers never see it.
  */
 export class PoolWriter {
-  private readonly queues = new Map<string, Waiting[]>();
+  private queue: Waiting[] = [];
+  private readonly busy = new Set<string>();
+  private lanes = 0;
 
   constructor(
     private readonly store: PoolStore,
@@ -42,49 +55,85 @@ export class PoolWriter {
    *   change may have been made: allocating again under the same id or Idempotency-Key is safe
    */
   execute(poolId: string, command: PoolCommand, signal?: AbortSignal): Promise<string | undefined> {
-    const queue = this.queues.get(poolId);
-    if (queue && queue.length >= QUEUE) {
-      const detail = 'Too many requests wait for this pool; try again shortly.';
+    return this.submit({ ...command, poolId }, signal);
+  }
+
+  /** As `execute`, for orders over several pools. */
+  submit(order: Order, signal?: AbortSignal): Promise<string | undefined> {
+    if (this.queue.length >= QUEUE) {
+      const detail = 'Too many requests wait; try again shortly.';
       return Promise.reject(new AppError('rate_limited', 'allocation.busy', detail, { retryAfter: 1 }));
     }
     return new Promise((resolve, reject) => {
-      const waiting: Waiting = { command, signal, decidedOnce: false, resolve, reject };
-      if (queue) queue.push(waiting);
-      else void this.work(poolId, [waiting]);
+      this.queue.push({ order, signal, decidedOnce: false, resolve, reject });
+      this.fillLanes();
     });
   }
 
-  private async work(poolId: string, queue: Waiting[]): Promise<void> {
-    this.queues.set(poolId, queue);
-    while (queue.length > 0) {
-      const batch = queue.splice(0, BATCH).filter(({ signal }) => !signal?.aborted);
-      if (batch.length === 0) continue;
-      try {
-        const outcomes = await this.carryOut(poolId, batch);
-        batch.forEach((waiting, index) => settle(waiting, outcomes[index]));
-      } catch (error) {
-        for (const { reject } of batch) reject(error);
-      }
+  private fillLanes(): void {
+    while (this.lanes < LANES) {
+      const batch = this.nextBatch();
+      if (batch.length === 0) return;
+      const pools = new Set(batch.flatMap(({ order }) => poolsOf(order)));
+      for (const poolId of pools) this.busy.add(poolId);
+      this.lanes += 1;
+      void this.serve(batch).finally(() => {
+        for (const poolId of pools) this.busy.delete(poolId);
+        this.lanes -= 1;
+        this.fillLanes();
+      });
     }
-    this.queues.delete(poolId);
   }
 
-  private async carryOut(poolId: string, batch: readonly Waiting[]): Promise<Outcome[]> {
-    const commands = batch.map(({ command }) => command);
+  /** The first orders whose pools no other transaction is changing; whoever stays behind keeps its place in its pools. */
+  private nextBatch(): Waiting[] {
+    const batch: Waiting[] = [];
+    const left: Waiting[] = [];
+    const blocked = new Set(this.busy);
+    for (const waiting of this.queue) {
+      if (waiting.signal?.aborted) continue;
+      const pools = poolsOf(waiting.order);
+      if (batch.length < BATCH && !pools.some((poolId) => blocked.has(poolId))) batch.push(waiting);
+      else {
+        for (const poolId of pools) blocked.add(poolId);
+        left.push(waiting);
+      }
+    }
+    this.queue = left;
+    return batch;
+  }
+
+  private async serve(batch: readonly Waiting[]): Promise<void> {
+    try {
+      const outcomes = await this.carryOut(batch);
+      batch.forEach((waiting, index) => settle(waiting, outcomes[index]));
+    } catch (error) {
+      if (error instanceof AppError || batch.length === 1) for (const { reject } of batch) reject(error);
+      // a row that cannot be read, for example: it must not fail the neighbours
+      else for (const waiting of batch) await this.serve([waiting]);
+    }
+  }
+
+  private async carryOut(batch: readonly Waiting[]): Promise<Outcome[]> {
+    const orders = batch.map(({ order }) => order);
     let unknownOutcome: unknown;
     for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
       if (attempt > 0) await this.pause(Math.random() * Math.min(200, 5 * 2 ** attempt));
-      const snapshot = await this.store.read(poolId, allocationIds(commands), rememberedIds(commands));
-      const decision = decide(snapshot, commands, this.now());
+      const snapshot = await this.store.read({
+        poolIds: unique(orders.flatMap(poolsOf)),
+        allocationIds: unique(orders.flatMap(allocationsOf)),
+        rememberedIds: unique(orders.flatMap(rememberedOf)),
+      });
+      const decision = decide(snapshot, orders, this.now());
       const outcomes = batch.map((waiting, index) => forgiveDone(waiting, decision.outcomes[index]));
-      if (decision.facts.length === 0 && decision.inventory === snapshot.inventory) return outcomes;
+      if (decision.facts.length === 0 && decision.inventories.size === 0) return outcomes;
       try {
         await this.store.commit(snapshot, decision);
         if (decision.facts.length > 0) this.committed();
         return outcomes;
       } catch (error) {
         if (error instanceof ConflictError) continue;
-        // written or not? The rows will tell, once: ids make a second try of the same commands harmless
+        // written or not? The rows will tell, once: ids make a second try of the same orders harmless
         if (unknownOutcome !== undefined) throw error;
         unknownOutcome = error;
         noteDecided(batch, decision);
@@ -94,8 +143,12 @@ export class PoolWriter {
   }
 }
 
+function unique(ids: readonly string[]): string[] {
+  return [...new Set(ids)];
+}
+
 function settle({ resolve, reject }: Waiting, outcome: Outcome | undefined): void {
-  if (outcome?.ok) resolve(outcome.allocationId);
+  if (outcome?.ok) resolve(outcome.madeId);
   else reject(outcome?.error);
 }
 
@@ -106,23 +159,14 @@ function noteDecided(batch: readonly Waiting[], { outcomes }: Decision): void {
 }
 
 /** A release whose first try was written, though nobody said so, finds nothing the second time. */
-function forgiveDone({ command, decidedOnce }: Waiting, outcome: Outcome | undefined): Outcome {
-  if (outcome === undefined) throw new Error(`no outcome for a command of kind ${command.kind}`);
-  if (decidedOnce && command.kind === 'release' && !outcome.ok && hasCode(outcome.error, 'allocation.not_found')) {
-    return { ok: true, allocationId: command.allocationId };
+function forgiveDone({ order, decidedOnce }: Waiting, outcome: Outcome | undefined): Outcome {
+  if (outcome === undefined) throw new Error(`no outcome for an order of kind ${order.kind}`);
+  if (!decidedOnce || outcome.ok) return outcome;
+  if (order.kind === 'release' && hasCode(outcome.error, 'allocation.not_found')) {
+    return { ok: true, madeId: order.allocationId };
+  }
+  if (order.kind === 'release_group' && hasCode(outcome.error, 'group.not_found')) {
+    return { ok: true, madeId: order.groupId };
   }
   return outcome;
-}
-
-function allocationIds(commands: readonly PoolCommand[]): string[] {
-  return commands.flatMap((command) => {
-    if (command.kind === 'allocate') return [command.allocation.id];
-    return command.kind === 'release' ? [command.allocationId] : [];
-  });
-}
-
-function rememberedIds(commands: readonly PoolCommand[]): string[] {
-  return commands.flatMap((command) =>
-    command.kind === 'allocate' && command.idempotency ? [command.idempotency.id] : [],
-  );
 }

@@ -40,6 +40,20 @@ export interface Allocation {
   createdBy: string;
   /** The task that holds it, when a task does. */
   taskId: string | null;
+  /** Made together with others, all or nothing. */
+  groupId: string | null;
+  lease: Lease | null;
+  updatedAt: string;
+}
+
+/** What holds an allocation for a time only: whoever holds it renews it, or is taken to be gone. */
+export interface Lease {
+  seconds: number;
+  expiresAt: string;
+}
+
+export function leaseFrom(seconds: number | null, now: string): Lease | null {
+  return seconds === null ? null : { seconds, expiresAt: new Date(Date.parse(now) + seconds * 1000).toISOString() };
 }
 
 /** What is left of an allocation after its release. */
@@ -47,7 +61,7 @@ export interface ReleasedAllocation extends Allocation {
   releasedAt: string;
   /** A `sub`, or `system`. */
   releasedBy: string;
-  /** Why it ended: `released`; an open set. */
+  /** Why it ended: `released`, `expired`; an open set. */
   reason: string;
 }
 
@@ -81,6 +95,18 @@ export function heldByTask({ id, taskId }: Allocation): AppError {
       facts: { allocation_id: id, task_id: taskId },
     },
   );
+}
+
+export function groupNotFound(groupId: string): AppError {
+  return new AppError('not_found', 'group.not_found', 'There is no such group; it may have been released.', {
+    facts: { allocation_group_id: groupId },
+  });
+}
+
+export function notLeased({ id }: Allocation): AppError {
+  const detail =
+    'This allocation has no lease to renew: it is held until it is released, or until you say lease_seconds.';
+  return new AppError('conflict', 'allocation.not_leased', detail, { facts: { allocation_id: id } });
 }
 
 /** @throws AppError one of REFUSED_GRANTS; first what no waiting will cure */

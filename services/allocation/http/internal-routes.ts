@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { capacity, uuid } from '../../../shared/contracts/fields';
+import { capacity, leaseSeconds, uuid } from '../../../shared/contracts/fields';
 import {
   capacityOf,
   type drainView,
@@ -103,14 +103,42 @@ export function internalRoutes(allocations: Allocations, writer: PoolWriter): Ro
         capacity,
         task_id: uuid,
         created_by: uuid,
+        lease_seconds: leaseSeconds.optional(),
       }),
       responses: { 201: z.object({ id: uuid }) },
       errors: [...REFUSED_GRANTS, 'allocation.given_back', 'request.idempotency_key_reused'],
-      handle: async ({
-        body: { id, resource_pool_id: poolId, service_id: serviceId, capacity, task_id: taskId, created_by: createdBy },
-      }) => {
-        await allocations.allocateForTask({ allocationId: id, poolId, serviceId, capacity, taskId, createdBy });
-        return { status: 201, body: { id } };
+      handle: async ({ body }) => {
+        await allocations.allocateForTask({
+          allocationId: body.id,
+          poolId: body.resource_pool_id,
+          serviceId: body.service_id,
+          capacity: body.capacity,
+          taskId: body.task_id,
+          createdBy: body.created_by,
+          leaseSeconds: body.lease_seconds,
+        });
+        return { status: 201, body: { id: body.id } };
+      },
+    }),
+    route({
+      method: 'post',
+      path: '/internal/allocation_renewals',
+      summary: 'Renew what tasks hold, and hear what is no longer held',
+      access: TASKS,
+      body: z.strictObject({
+        lease_seconds: leaseSeconds,
+        allocations: z
+          .array(z.strictObject({ resource_pool_id: uuid, id: uuid }))
+          .min(1)
+          .max(500),
+      }),
+      responses: { 200: z.object({ lost: z.array(uuid) }) },
+      handle: async ({ body }) => {
+        const held = body.allocations.map(({ resource_pool_id: poolId, id: allocationId }) => ({
+          poolId,
+          allocationId,
+        }));
+        return { status: 200, body: { lost: await allocations.renewForTasks(held, body.lease_seconds) } };
       },
     }),
     route({

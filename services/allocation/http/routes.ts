@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { durationBetween } from '../../../shared/contracts/duration';
-import { capacity, duration, timestamp, uuid } from '../../../shared/contracts/fields';
+import { capacity, duration, leaseSeconds, timestamp, uuid } from '../../../shared/contracts/fields';
 import { REFUSED_GRANTS } from '../../../shared/contracts/inventory';
 import { idempotencyKey } from '../../../shared/http/conditions';
 import { decodeCursor, pageOutput, pageQuery } from '../../../shared/http/paging';
@@ -11,7 +11,7 @@ import type { Allocation, ReleasedAllocation } from '../domain/inventory';
 const poolParams = z.object({ pool_id: uuid });
 const allocationParams = z.object({ pool_id: uuid, allocation_id: uuid });
 
-const allocationBody = z
+export const allocationBody = z
   .object({
     id: uuid,
     resource_pool_id: uuid,
@@ -19,24 +19,29 @@ const allocationBody = z
     allocated_capacity: capacity,
     created_at: timestamp,
     updated_at: timestamp,
+    lease_seconds: leaseSeconds.optional().meta({ description: 'Absent when it is held until it is released.' }),
+    expires_at: timestamp.optional().meta({ description: 'Released by the system then, unless renewed before.' }),
+    allocation_group_id: uuid.optional().meta({ description: 'The group that it was made with.' }),
   })
   .meta({ id: 'Allocation' });
 
-function present(allocation: Allocation): z.input<typeof allocationBody> {
+export function present(allocation: Allocation): z.input<typeof allocationBody> {
   return {
     id: allocation.id,
     resource_pool_id: allocation.poolId,
     service_id: allocation.serviceId,
     allocated_capacity: allocation.capacity,
     created_at: allocation.createdAt,
-    // an allocation never changes between its creation and its release
-    updated_at: allocation.createdAt,
+    updated_at: allocation.updatedAt,
+    ...(allocation.lease && { lease_seconds: allocation.lease.seconds, expires_at: allocation.lease.expiresAt }),
+    ...(allocation.groupId !== null && { allocation_group_id: allocation.groupId }),
   };
 }
 
 const releasedBody = z
   .object({
-    ...allocationBody.omit({ updated_at: true }).shape,
+    ...allocationBody.omit({ updated_at: true, lease_seconds: true, expires_at: true, allocation_group_id: true })
+      .shape,
     created_by: uuid,
     task_id: uuid.nullable().meta({ description: 'The task that held it, when a task did.' }),
     released_at: timestamp,
@@ -73,7 +78,7 @@ export function publicRoutes(allocations: Allocations): Route[] {
       summary: 'Allocate a part of a pool to a service',
       access: { permission: 'resource_allocation:create' },
       params: poolParams,
-      body: z.strictObject({ service_id: uuid, capacity }),
+      body: z.strictObject({ service_id: uuid, capacity, lease_seconds: leaseSeconds.optional() }),
       headers: {
         'Idempotency-Key': 'The same key with the same body is one allocation, however often it is sent (24 hours).',
       },
@@ -85,6 +90,7 @@ export function publicRoutes(allocations: Allocations): Route[] {
           poolId: params.pool_id,
           serviceId: body.service_id,
           capacity: body.capacity,
+          leaseSeconds: body.lease_seconds,
           createdBy: caller.sub,
           idempotency: idempotencyKey(header('Idempotency-Key'), scope, body),
           signal,
@@ -165,6 +171,20 @@ export function publicRoutes(allocations: Allocations): Route[] {
         status: 200,
         body: present(await allocations.get(params.pool_id, params.allocation_id)),
       }),
+    }),
+    route({
+      method: 'post',
+      path: '/resource_pools/{pool_id}/allocations/{allocation_id}/renew',
+      summary: 'Hold an allocation for longer: as long again, or as said; null until it is released',
+      access: { permission: 'resource_allocation:update' },
+      params: allocationParams,
+      body: z.strictObject({ lease_seconds: leaseSeconds.nullable().optional() }),
+      responses: { 200: allocationBody },
+      errors: ['allocation.not_found', 'allocation.held_by_task', 'allocation.not_leased', 'allocation.busy'],
+      handle: async ({ params, body }) => {
+        const { pool_id: poolId, allocation_id: id } = params;
+        return { status: 200, body: present(await allocations.renew(poolId, id, body.lease_seconds)) };
+      },
     }),
     route({
       method: 'delete',

@@ -1,11 +1,18 @@
 import type { Allocation, Inventory, ReleasedAllocation } from '../domain/inventory';
-import type { Decision, PoolState, Remembered } from '../domain/pool-commands';
+import type { Decision, Remembered, State } from '../domain/pool-commands';
 import type { Keyset } from '../../../shared/http/paging';
 
-/** A pool's rows with the versions they had when they were read. */
-export interface PoolSnapshot extends PoolState {
+/** Rows with the versions they had when they were read. */
+export interface Snapshot extends State {
   /** Opaque; hand it back to `commit`. */
   versions: unknown;
+}
+
+/** Ids of the rows that are wanted, each once. */
+export interface Wanted {
+  poolIds: readonly string[];
+  allocationIds: readonly string[];
+  rememberedIds: readonly string[];
 }
 
 export interface AllocationFilter {
@@ -24,14 +31,14 @@ export interface HistoryFilter extends AllocationFilter {
 
 /** Where inventories and allocations are kept. Every method throws AppError of kind `unavailable` when it is away. */
 export interface PoolStore {
-  /** The inventory, and those of the named allocations and remembered answers that exist. One consistent version each. */
-  read(poolId: string, allocationIds: readonly string[], rememberedIds: readonly string[]): Promise<PoolSnapshot>;
+  /** Those of the rows that exist. One consistent version each. */
+  read(wanted: Wanted): Promise<Snapshot>;
   /**
    * Writes a decision with its events, all or nothing.
    * @throws ConflictError when a row changed since `snapshot`: nothing is written. After `unavailable` it may be written,
    *   now or in a moment; a commit of the same snapshot that was written then conflicts.
    */
-  commit(snapshot: PoolSnapshot, decision: Decision): Promise<void>;
+  commit(snapshot: Snapshot, decision: Decision): Promise<void>;
   allocation(id: string): Promise<Allocation | undefined>;
   remembered(id: string): Promise<Remembered | undefined>;
   /** For 24 hours. @throws ConflictError when something is remembered under this id already */
@@ -42,4 +49,8 @@ export interface PoolStore {
   listAllocations(filter: AllocationFilter): Promise<Allocation[]>;
   /** What was released, the latest first, behind `after` (of releasedAt and id); also of a pool that is gone. */
   listReleased(filter: HistoryFilter): Promise<ReleasedAllocation[]>;
+  /** Allocations whose lease had ended by `now`, the oldest first. May lag behind a commit of the last instant. */
+  expiredLeases(now: string, limit: number): Promise<Pick<Allocation, 'poolId' | 'id'>[]>;
+  /** What is still held of a group, in no certain order. */
+  groupMembers(groupId: string): Promise<Allocation[]>;
 }

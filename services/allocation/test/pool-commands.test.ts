@@ -1,8 +1,18 @@
 import fc from 'fast-check';
 import { AppError } from '../../../shared/errors';
 import type { Inventory } from '../domain/inventory';
-import { decide, type Outcome, type PoolCommand, type PoolState } from '../domain/pool-commands';
-import { allocate, buildAllocation, buildInventory, buildState, NOW, POOL, release } from './support/builders';
+import type { Outcome, PoolCommand } from '../domain/pool-commands';
+import {
+  allocate,
+  buildAllocation,
+  buildInventory,
+  buildState,
+  decideInPool as decide,
+  NOW,
+  POOL,
+  type PoolState,
+  release,
+} from './support/builders';
 
 function codes(outcomes: readonly Outcome[]): string[] {
   return outcomes.map((outcome) => {
@@ -19,12 +29,13 @@ describe('allocating', () => {
   test('takes the capacity and tells of it in one decision', () => {
     const command = { ...allocate({ capacity: 40 }), traceparent: '00-trace' };
     const decision = decide(buildState(), [command], NOW);
-    expect(decision.outcomes).toEqual([{ ok: true, allocationId: command.allocation.id }]);
+    const { leaseSeconds: _none, ...wanted } = command.allocation;
+    expect(decision.outcomes).toEqual([{ ok: true, madeId: command.allocation.id }]);
     expect(decision.inventory).toMatchObject({ total: 100, allocated: 40 });
     expect(decision.facts).toEqual([
       {
         kind: 'allocated',
-        allocation: { ...command.allocation, poolId: POOL, createdAt: NOW },
+        allocation: buildAllocation({ ...wanted, createdAt: NOW }),
         traceparent: '00-trace',
       },
     ]);
@@ -61,11 +72,11 @@ describe('allocating', () => {
       NOW,
     );
     expect(codes(decision.outcomes)).toEqual(['ok', 'ok', 'request.idempotency_key_reused']);
-    expect(decision.outcomes[1]).toEqual({ ok: true, allocationId: first.allocation.id });
+    expect(decision.outcomes[1]).toEqual({ ok: true, madeId: first.allocation.id });
     expect(decision.inventory?.allocated).toBe(5);
-    const remembered = new Map([['key', { fingerprint: 'a', allocationId: first.allocation.id }]]);
+    const remembered = new Map([['key', { fingerprint: 'a', madeId: first.allocation.id }]]);
     const later = decide(buildState({ remembered }), [allocate({}, key)], NOW);
-    expect([later.outcomes, later.facts]).toEqual([[{ ok: true, allocationId: first.allocation.id }], []]);
+    expect([later.outcomes, later.facts]).toEqual([[{ ok: true, madeId: first.allocation.id }], []]);
   });
 
   test('a refused request leaves its Idempotency-Key free', () => {
@@ -76,7 +87,7 @@ describe('allocating', () => {
 
   test('an id that was chosen by the caller, taken and given back, is never taken again', () => {
     const command = allocate({}, { id: 'once', fingerprint: 'a' });
-    const remembered = new Map([['once', { fingerprint: 'a', allocationId: command.allocation.id }]]);
+    const remembered = new Map([['once', { fingerprint: 'a', madeId: command.allocation.id }]]);
     const decision = decide(buildState({ remembered }), [command], NOW);
     expect([codes(decision.outcomes), decision.facts]).toEqual([['allocation.given_back'], []]);
   });
@@ -197,6 +208,8 @@ class Model {
         if (this.allocated > 0) return false;
         this.closed = true;
         return true;
+      default:
+        throw new Error(`the model knows no ${command.kind}`);
     }
   }
 }

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { ConflictError } from '../../../shared/dapr/sidecar-error';
-import { decide, type PoolCommand } from '../domain/pool-commands';
+import { decide } from '../domain/decide';
+import { allocationsOf, type PoolCommand, rememberedOf } from '../domain/pool-commands';
 import type { PoolStore } from '../ports/pool-store';
-import { allocate, release } from './support/builders';
+import { allocate, readPool, release } from './support/builders';
 
 /** What every adapter of PoolStore promises. `cleanUp` gets the pools that were made, all of them closed or emptied by it. */
 export function describePoolStore(
@@ -22,21 +23,15 @@ export function describePoolStore(
 
     /** Reads, decides and commits, each time a second later. */
     async function carryOut(poolId: string, ...commands: PoolCommand[]) {
-      const ids = commands.flatMap((command) => {
-        if (command.kind === 'allocate') return [command.allocation.id];
-        return command.kind === 'release' ? [command.allocationId] : [];
+      const orders = commands.map((command) => ({ ...command, poolId }));
+      const snapshot = await store.read({
+        poolIds: [poolId],
+        allocationIds: orders.flatMap(allocationsOf),
+        rememberedIds: orders.flatMap(rememberedOf),
       });
-      const keys = commands.flatMap((command) =>
-        command.kind === 'allocate' && command.idempotency ? [command.idempotency.id] : [],
-      );
-      const snapshot = await store.read(poolId, ids, keys);
-      const decision = decide(
-        snapshot,
-        commands,
-        new Date(Date.UTC(2026, 10, 23) + (second += 1) * 1000).toISOString(),
-      );
+      const decision = decide(snapshot, orders, new Date(Date.UTC(2026, 10, 23) + (second += 1) * 1000).toISOString());
       await store.commit(snapshot, decision);
-      return decision;
+      return { ...decision, inventory: decision.inventories.get(poolId) ?? snapshot.inventories.get(poolId) };
     }
 
     async function openPool(total = 100): Promise<string> {
@@ -52,7 +47,7 @@ export function describePoolStore(
       const commands = [allocate({ capacity: 3 }, key), allocate({ capacity: 4, taskId: randomUUID() })];
       const decision = await carryOut(poolId, ...commands);
       const [first, second] = commands.map(({ allocation }) => allocation.id) as [string, string];
-      const snapshot = await store.read(poolId, [first, second, randomUUID()], [key.id, randomUUID()]);
+      const snapshot = await readPool(store, poolId, [first, second, randomUUID()], [key.id, randomUUID()]);
       expect(snapshot.inventory).toEqual(decision.inventory);
       expect(snapshot.inventory).toMatchObject({
         poolId,
@@ -63,8 +58,8 @@ export function describePoolStore(
         refused: false,
       });
       expect(snapshot.allocations.size).toBe(2);
-      expect(snapshot.allocations.get(second)).toMatchObject({ ...commands[1]!.allocation, poolId });
-      expect(snapshot.remembered).toEqual(new Map([[key.id, { fingerprint: 'a', allocationId: first }]]));
+      expect(snapshot.allocations.get(second)).toMatchObject({ id: second, capacity: 4, poolId, lease: null });
+      expect(snapshot.remembered).toEqual(new Map([[key.id, { fingerprint: 'a', madeId: first }]]));
       expect(await store.allocation(first)).toEqual(snapshot.allocations.get(first));
       expect(await store.inventories([poolId, randomUUID()])).toEqual([decision.inventory]);
     });
@@ -75,7 +70,7 @@ export function describePoolStore(
       const change = { kind: 'resize' as const, ...terms, state: 'draining' as const, revision: 2 };
       const { inventory } = await carryOut(poolId, change);
       expect(inventory).toMatchObject({ ...terms, state: 'draining', drain: { to: 0 } });
-      expect((await store.read(poolId, [], [])).inventory).toEqual(inventory);
+      expect((await readPool(store, poolId)).inventory).toEqual(inventory);
     });
 
     test('what was released is gone, in the same transaction as its capacity', async () => {
@@ -101,12 +96,12 @@ export function describePoolStore(
       const poolId = await openPool();
       const [first, second] = [allocate(), allocate()];
       const [one, two] = [
-        await store.read(poolId, [first.allocation.id], []),
-        await store.read(poolId, [second.allocation.id], []),
+        await readPool(store, poolId, [first.allocation.id]),
+        await readPool(store, poolId, [second.allocation.id]),
       ];
       const now = new Date().toISOString();
-      await store.commit(one, decide(one, [first], now));
-      await expect(store.commit(two, decide(two, [second], now))).rejects.toBeInstanceOf(ConflictError);
+      await store.commit(one, decide(one, [{ ...first, poolId }], now));
+      await expect(store.commit(two, decide(two, [{ ...second, poolId }], now))).rejects.toBeInstanceOf(ConflictError);
       expect(await store.allocation(second.allocation.id)).toBeUndefined();
       expect((await store.inventories([poolId]))[0]?.allocated).toBe(1);
     });
@@ -114,39 +109,93 @@ export function describePoolStore(
     test('of two that open the same pool one is refused', async () => {
       const poolId = randomUUID();
       pools.push(poolId);
-      const [one, two] = [await store.read(poolId, [], []), await store.read(poolId, [], [])];
+      const [one, two] = [await readPool(store, poolId), await readPool(store, poolId)];
       const now = new Date().toISOString();
-      await store.commit(one, decide(one, [{ kind: 'open', total: 5, revision: 1 }], now));
-      await expect(store.commit(two, decide(two, [{ kind: 'close', revision: 2 }], now))).rejects.toBeInstanceOf(
-        ConflictError,
-      );
+      await store.commit(one, decide(one, [{ poolId, kind: 'open', total: 5, revision: 1 }], now));
+      await expect(
+        store.commit(two, decide(two, [{ poolId, kind: 'close', revision: 2 }], now)),
+      ).rejects.toBeInstanceOf(ConflictError);
       expect((await store.inventories([poolId]))[0]?.state).toBe('open');
     });
 
     test('a closed inventory is a tombstone, not an absence', async () => {
       const poolId = await openPool();
       await carryOut(poolId, { kind: 'close', revision: 2 });
-      expect((await store.read(poolId, [], [])).inventory).toMatchObject({ state: 'closed', total: 0, revision: 2 });
+      expect((await readPool(store, poolId)).inventory).toMatchObject({ state: 'closed', total: 0, revision: 2 });
+    });
+
+    test('two pools change in one transaction, and neither does when one of them was changed meanwhile', async () => {
+      const [one, two] = [await openPool(), await openPool()];
+      const orders = [
+        { ...allocate({ capacity: 2 }), poolId: one },
+        { ...allocate({ capacity: 3 }), poolId: two },
+      ];
+      const wanted = { poolIds: [one, two], allocationIds: orders.flatMap(allocationsOf), rememberedIds: [] };
+      const [before, stale] = [await store.read(wanted), await store.read(wanted)];
+      await store.commit(before, decide(before, orders, new Date().toISOString()));
+      const allocatedNow = async () => (await store.inventories([one, two])).map(({ allocated }) => allocated).sort();
+      expect(await allocatedNow()).toEqual([2, 3]);
+      await carryOut(two, allocate({ capacity: 1 }));
+      const late = decide(
+        stale,
+        [
+          { ...allocate(), poolId: one },
+          { ...allocate(), poolId: two },
+        ],
+        new Date().toISOString(),
+      );
+      await expect(store.commit(stale, late)).rejects.toBeInstanceOf(ConflictError);
+      expect(await allocatedNow()).toEqual([2, 4]);
+    });
+
+    test('a lease is read back, found when it has ended, moved by a renewal, and gone with its allocation', async () => {
+      const poolId = await openPool();
+      const leased = allocate({}, undefined, 10);
+      await carryOut(poolId, leased, allocate());
+      const held = await store.allocation(leased.allocation.id);
+      expect(held?.lease?.seconds).toBe(10);
+      const end = held?.lease?.expiresAt ?? '';
+      const expired = async (now: string) =>
+        (await store.expiredLeases(now, 1_000)).filter((row) => row.poolId === poolId).map(({ id }) => id);
+      expect(await expired(new Date(Date.parse(end) - 1).toISOString())).toEqual([]);
+      expect(await expired(end)).toEqual([leased.allocation.id]);
+      await carryOut(poolId, { kind: 'renew', allocationId: leased.allocation.id, seconds: 60, forTask: false });
+      expect(await expired(end)).toEqual([]);
+      expect((await store.allocation(leased.allocation.id))?.lease?.seconds).toBe(60);
+      await carryOut(poolId, release(leased.allocation.id));
+      expect(await expired('2030-01-01T00:00:00.000Z')).toEqual([]);
+    });
+
+    test('of a renewal and a release that read the same version one is refused', async () => {
+      const poolId = await openPool();
+      const leased = allocate({}, undefined, 10);
+      const allocationId = leased.allocation.id;
+      await carryOut(poolId, leased);
+      const snapshot = await readPool(store, poolId, [allocationId]);
+      await carryOut(poolId, release(allocationId));
+      const renew = { poolId, kind: 'renew' as const, allocationId, seconds: 60, forTask: false };
+      const late = decide(snapshot, [renew], new Date().toISOString());
+      await expect(store.commit(snapshot, late)).rejects.toBeInstanceOf(ConflictError);
+      expect(await store.allocation(allocationId)).toBeUndefined();
     });
 
     test('an answer is remembered once, and an allocation under a remembered key is refused', async () => {
       const [key, allocationId] = [randomUUID(), randomUUID()];
       expect(await store.remembered(key)).toBeUndefined();
-      await store.remember(key, { fingerprint: 'given back', allocationId });
-      expect(await store.remembered(key)).toEqual({ fingerprint: 'given back', allocationId });
-      await expect(store.remember(key, { fingerprint: 'b', allocationId })).rejects.toBeInstanceOf(ConflictError);
+      await store.remember(key, { fingerprint: 'given back', madeId: allocationId });
+      expect(await store.remembered(key)).toEqual({ fingerprint: 'given back', madeId: allocationId });
+      await expect(store.remember(key, { fingerprint: 'b', madeId: allocationId })).rejects.toBeInstanceOf(
+        ConflictError,
+      );
       const poolId = await openPool();
-      const unaware = { ...(await store.read(poolId, [], [])), remembered: new Map() };
-      const decision = decide(unaware, [allocate({}, { id: key, fingerprint: 'a' })], new Date().toISOString());
+      const unaware = { ...(await readPool(store, poolId)), remembered: new Map() };
+      const decision = decide(
+        unaware,
+        [{ ...allocate({}, { id: key, fingerprint: 'a' }), poolId }],
+        new Date().toISOString(),
+      );
       await expect(store.commit(unaware, decision)).rejects.toBeInstanceOf(ConflictError);
       expect((await store.inventories([poolId]))[0]?.allocated).toBe(0);
-    });
-
-    test('an allocation of another pool is unknown in this one', async () => {
-      const [poolId, other] = [await openPool(), await openPool()];
-      const command = allocate();
-      await carryOut(poolId, command);
-      expect((await store.read(other, [command.allocation.id], [])).allocations.size).toBe(0);
     });
 
     test('a list is the pool’s own, oldest first, filtered by service, and goes on behind a keyset', async () => {
@@ -179,7 +228,7 @@ export function describePoolStore(
       await carryOut(poolId, brief, release(brief.allocation.id));
       const all = await store.listReleased({ poolId, limit: 10 });
       expect(all.map(({ id }) => id)).toEqual([brief.allocation.id, ids[2], ids[1], ids[0]]);
-      expect(all[2]).toMatchObject({ ...commands[1]!.allocation, poolId, reason: 'released' });
+      expect(all[2]).toMatchObject({ id: ids[1], poolId, reason: 'released' });
       const found = async (filter: object) =>
         (await store.listReleased({ poolId, limit: 10, ...filter })).map(({ id }) => id);
       expect(await found({ serviceId })).toEqual([ids[2], ids[0]]);

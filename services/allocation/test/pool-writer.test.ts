@@ -62,6 +62,30 @@ describe('many at once', () => {
     stuck.mockRestore();
   });
 
+  test('orders for many pools that arrive while transactions are under way share the next one', async () => {
+    const { writer, commits, store } = await withPool(10);
+    const pools = Array.from({ length: 20 }, (_, index) => `ffffffff-4c0e-4f5e-9a39-5d2a1a6f3c${index + 10}`);
+    for (const poolId of pools) await writer.execute(poolId, { kind: 'open', total: 1, revision: 1 });
+    commits.mockClear();
+    await Promise.all(pools.map((poolId) => writer.execute(poolId, allocate())));
+    expect(commits.mock.calls.length).toBeLessThanOrEqual(3);
+    expect((await store.inventories(pools)).map(({ allocated }) => allocated)).toEqual(Array(20).fill(1));
+  });
+
+  test('an order that fails for a reason of its own does not fail those that share its transaction', async () => {
+    const { writer, store } = await withPool(10);
+    const read = store.read.bind(store);
+    const broken = allocate();
+    jest.spyOn(store, 'read').mockImplementation(async (wanted) => {
+      if (wanted.allocationIds.includes(broken.allocation.id)) throw new Error('a row that cannot be read');
+      return read(wanted);
+    });
+    const results = await Promise.allSettled([
+      ...[allocate(), broken, allocate()].map((command) => writer.execute(POOL, command)),
+    ]);
+    expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+  });
+
   test('beyond 2,000 waiting, callers are told to come later, and the others are served', async () => {
     const { writer, store } = await withPool(5_000);
     let go: () => void = () => undefined;

@@ -3,8 +3,17 @@ import { capacityOf, DEFAULT_TERMS, type Terms } from '../../../shared/contracts
 import { AppError } from '../../../shared/errors';
 import { inventoryRow, toInventoryRow } from '../adapters/rows';
 import { available, type OpenInventory } from '../domain/inventory';
-import { decide, type PoolCommand } from '../domain/pool-commands';
-import { allocate, buildAllocation, buildInventory, buildState, NOW, POOL, release } from './support/builders';
+import type { PoolCommand } from '../domain/pool-commands';
+import {
+  allocate,
+  buildAllocation,
+  buildInventory,
+  buildState,
+  NOW,
+  POOL,
+  release,
+  decideInPool as decide,
+} from './support/builders';
 
 /** Inventory as operators need it: portions, reserves, overcommitment, states, and resizes below what is allocated. */
 

@@ -4,7 +4,9 @@ import { bearer, sidecarHeaders, testApp } from '../../../../shared/testing/api'
 import { recordingLogger } from '../../../../shared/testing/recording-logger';
 import { MemoryPoolStore } from '../../adapters/memory-pool-store';
 import { Allocations } from '../../application/allocations';
+import { Groups } from '../../application/groups';
 import { PoolWriter } from '../../application/pool-writer';
+import { groupRoutes } from '../../http/group-routes';
 import { internalRoutes } from '../../http/internal-routes';
 import { publicRoutes } from '../../http/routes';
 
@@ -18,7 +20,11 @@ export async function startAllocation() {
   const now = () => new Date(Date.UTC(2026, 10, 23) + (seconds += 1) * 1000).toISOString();
   const writer = new PoolWriter(store, now, undefined, async () => undefined);
   const allocations = new Allocations(store, writer, randomUUID, now);
-  const app = await testApp([...publicRoutes(allocations), ...internalRoutes(allocations, writer)], logger);
+  const groups = new Groups(store, writer, randomUUID);
+  const app = await testApp(
+    [...publicRoutes(allocations), ...groupRoutes(groups), ...internalRoutes(allocations, writer)],
+    logger,
+  );
   const sub = randomUUID();
 
   return {

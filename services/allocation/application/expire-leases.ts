@@ -1,0 +1,46 @@
+import { messageOf } from '../../../shared/errors';
+import type { Logger } from '../../../shared/logging/logger';
+import type { PoolStore } from '../ports/pool-store';
+import type { PoolWriter } from './pool-writer';
+
+const EVERY_MS = 500;
+/** Released in one round at most; the next round follows at once while there are more. */
+const PAGE = 500;
+
+/** @returns how many leases were found expired; whether each still was so is decided in its transaction */
+export async function expireLeases(
+  store: Pick<PoolStore, 'expiredLeases'>,
+  writer: Pick<PoolWriter, 'execute'>,
+  now: string,
+): Promise<number> {
+  const expired = await store.expiredLeases(now, PAGE);
+  // a pool that cannot be changed at the moment must not hold up the others; the next round comes back to it
+  const results = await Promise.allSettled(
+    expired.map(({ poolId, id }) => writer.execute(poolId, { kind: 'expire', allocationId: id })),
+  );
+  const failed = results.find((result) => result.status === 'rejected');
+  if (failed) throw failed.reason;
+  return expired.length;
+}
+
+/** Looks for expired leases until it is told to stop, in every replica: the transaction lets only one release each. */
+export async function keepExpiringLeases(
+  store: PoolStore,
+  writer: PoolWriter,
+  options: { now: () => string; logger: Logger; stopping: AbortSignal },
+): Promise<void> {
+  const { now, logger, stopping } = options;
+  let failing = false;
+  while (!stopping.aborted) {
+    let found = 0;
+    try {
+      found = await expireLeases(store, writer, now());
+      failing = false;
+    } catch (error) {
+      const detail = { activity: 'leases.expire', result: 'waiting', error: messageOf(error) };
+      if (!failing) logger.warn('expired leases cannot be released at the moment', detail);
+      failing = true;
+    }
+    if (found < PAGE) await new Promise((resolve) => setTimeout(resolve, EVERY_MS));
+  }
+}
