@@ -1,8 +1,8 @@
-import { CommunicationProtocolEnum, DaprClient, type HttpMethod, LogLevel, StateConcurrencyEnum } from '@dapr/dapr';
-import type { OperationType } from '@dapr/dapr/types/Operation.type';
+import { CommunicationProtocolEnum, DaprClient, type HttpMethod, LogLevel } from '@dapr/dapr';
 import type { CloudEvent } from '../contracts/events';
 import { AppError, messageOf, unavailable } from '../errors';
 import { currentContext } from '../logging/context';
+import { sidecarHttp } from './sidecar-http';
 import { classify, ConflictError, SidecarError } from './sidecar-error';
 
 /** A row as it was read; `etag` is what a later write must find unchanged. */
@@ -62,7 +62,10 @@ const PROOF = 'proof-of-reading';
 
 const silent = { error() {}, warn() {}, info() {}, verbose() {}, debug() {} };
 
-/** The own sidecar through the Dapr SDK's HTTP client, with typed errors and time limits. What it hides: docs/dapr-findings.md */
+/**
+ * The own sidecar with typed errors and time limits: what is called for every request over plain kept connections, the
+ * rest through the Dapr SDK's HTTP client. What Dapr hides: docs/dapr-findings.md
+ */
 export function connectSidecar(options: SidecarOptions): Sidecar {
   const timeoutMs = options.timeoutMs ?? 10_000;
   const store = options.stateStore ?? 'statestore';
@@ -78,6 +81,7 @@ export function connectSidecar(options: SidecarOptions): Sidecar {
     // the SDK prints what it also returns or throws, headers with tokens included
     logger: { level: LogLevel.Error, service: silent },
   });
+  const http = sidecarHttp({ host, port: options.port, apiToken: options.apiToken, timeoutMs });
 
   async function call<T>(part: string, work: () => Promise<T>): Promise<T> {
     let timer: NodeJS.Timeout | undefined;
@@ -97,7 +101,9 @@ export function connectSidecar(options: SidecarOptions): Sidecar {
   }
 
   async function readRows(keys: readonly string[]): Promise<Map<string, StateRow>> {
-    const rows = (await call('state store', () => client.state.getBulk(store, [...new Set(keys)]))) as {
+    const rows = (await call('state store', () =>
+      http.json('state store', `/v1.0/state/${store}/bulk`, { keys: [...new Set(keys)], parallelism: 10 }),
+    )) as {
       key: string;
       data?: unknown;
       etag?: string;
@@ -128,7 +134,7 @@ export function connectSidecar(options: SidecarOptions): Sidecar {
     // one order of keys everywhere, so that two transactions cannot wait for each other
     const sorted = [...operations].sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
     await call('state store', () =>
-      client.state.transaction(store, sorted.map(wireOperation) as unknown as OperationType[]),
+      http.json('state store', `/v1.0/state/${store}/transaction`, { operations: sorted.map(wireOperation) }),
     );
   };
 
@@ -139,10 +145,8 @@ export function connectSidecar(options: SidecarOptions): Sidecar {
       call('database', async () => {
         // one row that holds all: where it is not there, an error was hidden
         const whole = `SELECT coalesce(json_agg(found.value::json), '[]')::text FROM (${sql}) AS found(value)`;
-        const rows = (await client.binding.send(database, 'query', undefined, {
-          sql: whole,
-          params: JSON.stringify(params),
-        })) as unknown;
+        const metadata = { sql: whole, params: JSON.stringify(params) };
+        const rows = await http.json('database', `/v1.0/bindings/${database}`, { operation: 'query', metadata });
         const text = Array.isArray(rows) ? (rows as unknown[][])[0]?.[0] : undefined;
         if (typeof text !== 'string') throw new SidecarError('database', undefined, 'the rows could not be read');
         return JSON.parse(text) as unknown[];
@@ -152,28 +156,19 @@ export function connectSidecar(options: SidecarOptions): Sidecar {
     },
     publish: (topic, events) =>
       call('event broker', async () => {
-        const url = `${base}/v1.0-alpha1/publish/bulk/${options.pubsub ?? 'pubsub'}/${topic}`;
         // not by the SDK: its publishBulk takes the ids of a partial failure from the wrong place
-        const response = await fetch(url, {
-          method: 'POST',
-          headers: {
-            'Content-Type': 'application/json',
-            ...(options.apiToken === undefined ? {} : { 'dapr-api-token': options.apiToken }),
-          },
-          body: JSON.stringify(
-            events.map((event) => ({
-              entryId: event.id,
-              event: wireEvent(event),
-              contentType: 'application/cloudevents+json',
-            })),
-          ),
-          signal: AbortSignal.timeout(timeoutMs),
-        });
-        const text = await response.text();
+        const { status, text } = await http.post(
+          `/v1.0-alpha1/publish/bulk/${options.pubsub ?? 'pubsub'}/${topic}`,
+          events.map((event) => ({
+            entryId: event.id,
+            event: wireEvent(event),
+            contentType: 'application/cloudevents+json',
+          })),
+        );
         const published = new Set(events.map((event) => event.id));
-        if (response.ok) return published;
+        if (status >= 200 && status < 300) return published;
         const failed = failedEntries(text);
-        if (failed === undefined || failed.length === 0) throw new SidecarError('event broker', response.status, text);
+        if (failed === undefined || failed.length === 0) throw new SidecarError('event broker', status, text);
         for (const id of failed) published.delete(id);
         return published;
       }),
@@ -193,7 +188,10 @@ export function connectSidecar(options: SidecarOptions): Sidecar {
         throw error instanceof AppError ? error : unavailable('state.unavailable', messageOf(error));
       });
     },
-    close: () => client.stop(),
+    close: async () => {
+      http.close();
+      await client.stop();
+    },
   };
 }
 
@@ -208,7 +206,7 @@ interface WireOperation {
     key: string;
     value?: unknown;
     etag?: string;
-    options?: { concurrency: StateConcurrencyEnum };
+    options?: { concurrency: 'first-write' };
     metadata?: { ttlInSeconds: string };
   };
 }
@@ -225,7 +223,7 @@ function wireOperation(operation: StateOperation): WireOperation {
 /** First-write without an ETag inserts only what is absent; with one it changes only what is unchanged. */
 function firstWrite(etag: string | null | undefined): Pick<WireOperation['request'], 'etag' | 'options'> {
   if (etag === undefined) return {};
-  return { ...(etag === null ? {} : { etag }), options: { concurrency: StateConcurrencyEnum.CONCURRENCY_FIRST_WRITE } };
+  return { ...(etag === null ? {} : { etag }), options: { concurrency: 'first-write' } };
 }
 
 /** daprd overwrites `traceparent` with a trace of its own unless the event also has `traceid`. */

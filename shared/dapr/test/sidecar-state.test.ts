@@ -16,7 +16,7 @@ describe('reading state', () => {
       b: { value: { n: 2 }, etag: '20' },
     });
     expect(daprd.calls[0]).toMatchObject({
-      path: '/v1.0/state/statestore/bulk?',
+      path: '/v1.0/state/statestore/bulk',
       body: { keys: ['a', 'b', 'c', 'proof-of-reading'] },
     });
     expect(daprd.calls[0]!.headers['dapr-api-token']).toBe('sidecar-token');
@@ -64,9 +64,9 @@ describe('a transaction', () => {
         operation: 'upsert',
         request: { key: 'b', value: { n: 1 }, etag: '7', options: { concurrency: 'first-write' } },
       },
-      { operation: 'upsert', request: { key: 'c', value: 1, options: {}, metadata: { ttlInSeconds: '60' } } },
+      { operation: 'upsert', request: { key: 'c', value: 1, metadata: { ttlInSeconds: '60' } } },
       { operation: 'delete', request: { key: 'y', etag: '9', options: { concurrency: 'first-write' } } },
-      { operation: 'delete', request: { key: 'z', options: {} } },
+      { operation: 'delete', request: { key: 'z' } },
     ]);
   });
 
