@@ -45,9 +45,15 @@ async function bringUp(instance: Instance, stopping: () => boolean): Promise<voi
     () => ensureToolchain({ nats: !process.env.NATS_URL }),
     (tools) => tools.daprd,
   );
-  const nats = toolchain.then((tools) =>
-    step('broker and streams', () => startNats(instance, tools.natsServer), source('NATS_URL', instance.ports.nats)),
-  );
+  const nats = toolchain.then((tools) => {
+    // what is started after the stop has looked round would stay behind
+    if (stopping()) throw new Failure('stopped while it was starting');
+    return step(
+      'broker and streams',
+      () => startNats(instance, tools.natsServer),
+      source('NATS_URL', instance.ports.nats),
+    );
+  });
   const [{ url: databaseUrl }, { url: natsUrl }, evm, tools] = await Promise.all([postgres, nats, chain, toolchain]);
   if (stopping()) return;
 

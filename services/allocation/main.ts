@@ -17,9 +17,9 @@ runService('allocation', configure, (_config, { sidecar, logger, metrics, stoppi
   let relay: Relay | undefined;
   let leases: Promise<void> | undefined;
   let schemaReady = false;
-  const store = new DaprPoolStore(sidecar);
+  const store = new DaprPoolStore(sidecar, (events) => relay?.wake(events));
   const now = () => new Date().toISOString();
-  const writer = new PoolWriter(store, now, () => relay?.wake());
+  const writer = new PoolWriter(store, now);
   const allocations = new Allocations(store, writer, randomUUID, now);
   const groups = new Groups(store, writer, randomUUID);
   return {

@@ -7,15 +7,39 @@ import type { Logger } from '../logging/logger';
 import type { Sidecar, StateOperation } from './sidecar';
 
 /**
- * Events are rows, written in the transaction of the change that they tell of (`outboxRow`), and a relay publishes and
+ * Events are rows, written in the transaction of the change that they tell of (`outboxRows`), and a relay publishes and
  * then removes them. A crash between the two publishes again under the same id: the stream's duplicate window and the
  * consumers' memory of ids make that harmless. So no event is lost, and none is invented.
  */
 const PREFIX = 'outbox:';
 const BATCH = 500;
+/** Rows that may be handed over and not be published yet; what comes beyond is found in the database. */
+const HANDED = 1_000;
+/** So old are rows that a look at the database takes up: younger ones are in the hands of whoever wrote them. */
+const LEFT_BEHIND = `created_at < now() - interval '2 seconds'`;
 
-export function outboxRow(event: CloudEvent): StateOperation {
-  return { upsert: `${PREFIX}${event.id}`, value: event };
+/** The events of one transaction and topic; a single one stands by itself in rows of an earlier version. */
+type Row = CloudEvent[];
+
+/** A row for each topic, so that one that does not go out holds up no other. */
+export function outboxRows(events: readonly CloudEvent[]): StateOperation[] {
+  return rowsOf(events).map((row) => ({ upsert: keyOf(row), value: row }));
+}
+
+function rowsOf(events: readonly CloudEvent[]): Row[] {
+  const rows = new Map<string, Row>();
+  for (const event of events) {
+    const row = rows.get(event.type);
+    if (row) row.push(event);
+    else rows.set(event.type, [event]);
+  }
+  return [...rows.values()];
+}
+
+function keyOf(row: Row): string {
+  const [first] = row;
+  if (!first) throw new Error('a row of the outbox has an event');
+  return `${PREFIX}${first.id}`;
 }
 
 /** Forms an event; `id` should follow from what happened (`uuidFromName`), so that telling twice is telling once. */
@@ -40,8 +64,11 @@ export function outboxSchema(appId: string): string {
 }
 
 export interface Relay {
-  /** Says that a transaction with events was committed; they go out at once. */
-  wake(): void;
+  /**
+   * Says that a transaction with events was committed; they go out at once. Handed over, all of the transaction's events
+   * are not read from the database again.
+   */
+  wake(events?: readonly CloudEvent[]): void;
   stop(): Promise<void>;
 }
 
@@ -56,42 +83,58 @@ export function startRelay(options: {
   const { appId, sidecar, logger, metrics } = options;
   const everyMs = options.everyMs ?? 1_000;
   const prefix = `${appId}||${PREFIX}`;
-  const sql = `SELECT convert_from(value, 'UTF8') FROM state WHERE key LIKE '${prefix}%' ORDER BY created_at LIMIT ${BATCH}`;
+  const sql = (age: string) =>
+    `SELECT convert_from(value, 'UTF8') FROM state WHERE key LIKE '${prefix}%'${age} ORDER BY created_at LIMIT ${BATCH}`;
+  let handed: Row[] = [];
+  /** What is looked for in the database: everything at first, and after a transaction whose events were not handed over. */
+  let look: 'all' | 'left behind' | 'nothing' = 'all';
   let running: Promise<void> | undefined;
   let again = false;
   let failing = false;
   let stopped = false;
   let timer: NodeJS.Timeout | undefined;
 
-  async function relayBatch(): Promise<boolean> {
-    const events = (await sidecar.query(sql, [])) as CloudEvent[];
-    metrics.outboxWaiting.set(events.length);
-    let published = 0;
+  async function find(): Promise<Row[]> {
+    const wanted = look;
+    // before the look, so that whoever wakes the relay meanwhile is not overlooked
+    look = 'nothing';
+    const found = (await sidecar.query(sql(wanted === 'all' ? '' : ` AND ${LEFT_BEHIND}`), [])) as (CloudEvent | Row)[];
+    // a full batch means that more waits
+    if (found.length === BATCH) look = 'all';
+    return found.map((row) => (Array.isArray(row) ? row : [row]));
+  }
+
+  /** Publishes rows and removes those that the broker has taken whole. */
+  async function send(rows: readonly Row[]): Promise<void> {
+    metrics.outboxWaiting.set(rows.length);
+    let sent = 0;
     let failure: Error | undefined;
-    for (const topic of new Set(events.map((event) => event.type))) {
-      const ofTopic = events.filter((event) => event.type === topic);
+    for (const topic of new Set(rows.map((row) => row[0]?.type ?? 'allocation.created'))) {
+      const ofTopic = rows.filter((row) => row[0]?.type === topic);
       try {
-        const taken = await sidecar.publish(topic, ofTopic);
-        if (taken.size > 0) await sidecar.transact([...taken].map((id) => ({ remove: `${PREFIX}${id}` })));
+        const taken = await sidecar.publish(topic, ofTopic.flat());
+        const whole = ofTopic.filter((row) => row.every(({ id }) => taken.has(id)));
+        if (whole.length > 0) await sidecar.transact(whole.map((row) => ({ remove: keyOf(row) })));
         metrics.relayed.inc(taken.size);
-        published += taken.size;
+        sent += whole.length;
       } catch (error) {
         // one topic that does not go out must not hold up the others
         failure = error instanceof Error ? error : new Error(messageOf(error));
       }
     }
     if (failure) throw failure;
-    if (published < events.length) throw new Error(`the broker refused ${events.length - published} events`);
+    if (sent < rows.length) throw new Error(`the broker refused events of ${rows.length - sent} transactions`);
     metrics.outboxWaiting.set(0);
-    return events.length === BATCH;
   }
 
   async function run(): Promise<void> {
     try {
       do {
         again = false;
-        // a full batch means that more waits
-        while (!stopped && (await relayBatch()));
+        const fresh = handed;
+        handed = [];
+        if (fresh.length > 0) await send(fresh);
+        while (!stopped && look !== 'nothing') await send(await find());
       } while (again && !stopped);
       if (failing) logger.info('events flow again', { activity: 'outbox.relay', result: 'ok' });
       failing = false;
@@ -107,18 +150,31 @@ export function startRelay(options: {
     }
   }
 
-  function wake(): void {
+  function wake(events?: readonly CloudEvent[]): void {
+    if (events && handed.length < HANDED) handed.push(...rowsOf(events));
+    else look = 'all';
+    begin();
+  }
+
+  function begin(): void {
     again = true;
     if (running || stopped) return;
     clearTimeout(timer);
     running = run().finally(() => {
       running = undefined;
-      if (!stopped) timer = setTimeout(wake, everyMs);
-      if (again && !failing) wake();
+      if (stopped) return;
+      timer = setTimeout(lookAgain, everyMs);
+      if (again && !failing) begin();
     });
   }
 
-  wake();
+  function lookAgain(): void {
+    // after a failure all that waits is taken up, however young
+    if (look === 'nothing') look = failing ? 'all' : 'left behind';
+    begin();
+  }
+
+  begin();
   return {
     // the relay works for everybody: its log lines must not carry the ids of the request that woke it
     wake: AsyncResource.bind(wake),

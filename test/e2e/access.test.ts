@@ -98,6 +98,10 @@ const SHIPPED: Record<string, string[]> = {
   service: [
     'resource_pool:get',
     'resource_pool:list',
+    'allocation_group:create',
+    'allocation_group:delete',
+    'allocation_group:get',
+    'resource_allocation:update',
     'resource_allocation:create',
     'resource_allocation:delete',
     'resource_allocation:get',

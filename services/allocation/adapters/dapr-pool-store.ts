@@ -1,4 +1,5 @@
-import { outboxRow, outboxSchema } from '../../../shared/dapr/outbox';
+import type { CloudEvent } from '../../../shared/contracts/events';
+import { outboxRows, outboxSchema } from '../../../shared/dapr/outbox';
 import type { Sidecar, StateOperation, StateRow } from '../../../shared/dapr/sidecar';
 import { IDEMPOTENCY_TTL_SECONDS } from '../../../shared/http/conditions';
 import type { Decision, PoolFact, Remembered } from '../domain/pool-commands';
@@ -65,7 +66,11 @@ ${outboxSchema(APP)}`;
 
 /** Inventories and allocations in Dapr's state store; lists through the PostgreSQL binding. */
 export class DaprPoolStore implements PoolStore {
-  constructor(private readonly sidecar: Sidecar) {}
+  constructor(
+    private readonly sidecar: Sidecar,
+    /** Hears of the events of each transaction once it is committed. */
+    private readonly committed: (events: readonly CloudEvent[]) => void = () => undefined,
+  ) {}
 
   async read({ poolIds, allocationIds, rememberedIds }: Wanted): Promise<Snapshot> {
     const rows = await this.sidecar.get([
@@ -103,23 +108,24 @@ export class DaprPoolStore implements PoolStore {
       operations.push({ upsert: key, value: toInventoryRow(inventory), etag: etag(key), ...ttl });
     }
     for (const fact of facts) operations.push(...this.operationsOf(fact, etag));
-    await this.sidecar.transact(oneOperationARow(operations));
+    const events = facts.flatMap((fact) =>
+      fact.kind === 'allocated' || fact.kind === 'released' ? [eventOf(fact)] : [],
+    );
+    await this.sidecar.transact([...oneOperationARow(operations), ...outboxRows(events)]);
+    if (events.length > 0) this.committed(events);
   }
 
   private operationsOf(fact: PoolFact, etag: (key: string) => string | null): StateOperation[] {
     if (fact.kind === 'remembered') return [rememberOperation(fact.id, fact.answer)];
     const key = allocationKey(fact.allocation.id);
     if (fact.kind === 'renewed') return [{ upsert: key, value: toAllocationRow(fact.allocation), etag: etag(key) }];
-    const event = eventOf(fact);
-    if (fact.kind === 'allocated')
-      return [{ upsert: key, value: toAllocationRow(fact.allocation), etag: null }, outboxRow(event)];
+    if (fact.kind === 'allocated') return [{ upsert: key, value: toAllocationRow(fact.allocation), etag: null }];
     const version = etag(key);
     const { releasedAt, releasedBy, reason } = fact;
     const row = toReleasedRow({ ...fact.allocation, releasedAt, releasedBy, reason });
     return [
       { remove: key, ...(version === null ? {} : { etag: version }) },
       { upsert: releasedKey(fact.allocation.id), value: row },
-      outboxRow(event),
     ];
   }
 

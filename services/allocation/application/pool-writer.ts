@@ -42,8 +42,6 @@ export class PoolWriter {
   constructor(
     private readonly store: PoolStore,
     private readonly now: () => string,
-    /** Called after a commit, for the relay of its events. */
-    private readonly committed: () => void = () => undefined,
     private readonly pause: (ms: number) => Promise<void> = (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
   ) {}
 
@@ -129,7 +127,6 @@ export class PoolWriter {
       if (decision.facts.length === 0 && decision.inventories.size === 0) return outcomes;
       try {
         await this.store.commit(snapshot, decision);
-        if (decision.facts.length > 0) this.committed();
         return outcomes;
       } catch (error) {
         if (error instanceof ConflictError) continue;

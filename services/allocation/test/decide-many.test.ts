@@ -77,12 +77,10 @@ class Model {
 // an id names one pool and one content, as ids that the service draws do
 const poolOf = (id: string) => POOLS[IDS.indexOf(id) % POOLS.length]!;
 const anId = fc.constantFrom(...IDS);
-const anAllocation = fc
-  .tuple(anId, fc.constantFrom(null, 1, 3))
-  .map(([id, lease]) => ({
-    ...allocate({ id, capacity: (IDS.indexOf(id) % 4) + 1 }, undefined, lease),
-    poolId: poolOf(id),
-  }));
+const anAllocation = fc.tuple(anId, fc.constantFrom(null, 1, 3)).map(([id, lease]) => ({
+  ...allocate({ id, capacity: (IDS.indexOf(id) % 4) + 1 }, undefined, lease),
+  poolId: poolOf(id),
+}));
 let serial = 0;
 const aGroup = fc
   .tuple(
@@ -112,15 +110,13 @@ const anOrder: fc.Arbitrary<Order> = fc.oneof(
   },
   {
     weight: 3,
-    arbitrary: fc
-      .tuple(anId, fc.constantFrom(undefined, null, 2))
-      .map(([id, seconds]): Order => ({
-        kind: 'renew',
-        poolId: poolOf(id),
-        allocationId: id,
-        seconds,
-        forTask: false,
-      })),
+    arbitrary: fc.tuple(anId, fc.constantFrom(undefined, null, 2)).map(([id, seconds]): Order => ({
+      kind: 'renew',
+      poolId: poolOf(id),
+      allocationId: id,
+      seconds,
+      forTask: false,
+    })),
   },
   { weight: 3, arbitrary: anId.map((id): Order => ({ kind: 'expire', poolId: poolOf(id), allocationId: id })) },
 );

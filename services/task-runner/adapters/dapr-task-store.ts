@@ -1,4 +1,4 @@
-import { newEvent, outboxRow } from '../../../shared/dapr/outbox';
+import { newEvent, outboxRows } from '../../../shared/dapr/outbox';
 import { ConflictError, type Sidecar, type StateOperation } from '../../../shared/dapr/sidecar';
 import { IDEMPOTENCY_TTL_SECONDS } from '../../../shared/http/conditions';
 import { versionConflict } from '../domain/errors';
@@ -53,7 +53,7 @@ export class DaprTaskStore implements TaskStore {
   async save(task: Task, version: string, event?: TaskEvent): Promise<void> {
     await this.transact([
       { upsert: taskKey(task.id), value: toTaskRow(task), etag: version },
-      ...(event ? [outboxRow(newEvent(event.type, { ...event, source: APP_ID }))] : []),
+      ...(event ? outboxRows([newEvent(event.type, { ...event, source: APP_ID })]) : []),
     ]);
     if (event) this.wake();
   }

@@ -4,7 +4,7 @@ import { unavailable } from '../../errors';
 import { createMetrics } from '../../http/metrics';
 import { withContext } from '../../logging/context';
 import { recordingLogger } from '../../testing/recording-logger';
-import { newEvent, outboxRow, outboxSchema, startRelay, type Relay } from '../outbox';
+import { newEvent, outboxRows, outboxSchema, startRelay, type Relay } from '../outbox';
 import type { Sidecar } from '../sidecar';
 
 const now = '2026-11-23T09:30:00.000Z';
@@ -30,25 +30,31 @@ const released = (): CloudEvent =>
 
 /** A database and a broker that fail when they are told to. */
 class World {
-  readonly rows = new Map<string, CloudEvent>();
+  readonly rows = new Map<string, CloudEvent[]>();
   readonly broker: CloudEvent[] = [];
   brokerDown = new Set<string>();
   refuse = new Set<string>();
   databaseDown = false;
   failRemovals = 0;
   queries = 0;
+  readonly looks: string[] = [];
 
   write(...events: CloudEvent[]): void {
-    for (const event of events) {
-      const row = outboxRow(event);
+    for (const event of events) this.commit(event);
+  }
+
+  /** As one transaction. */
+  commit(...events: CloudEvent[]): void {
+    for (const row of outboxRows(events)) {
       if (!('upsert' in row)) throw new Error('an outbox row is an upsert');
-      this.rows.set(row.upsert, row.value as CloudEvent);
+      this.rows.set(row.upsert, row.value as CloudEvent[]);
     }
   }
 
   readonly sidecar = {
-    query: async () => {
+    query: async (sql: string) => {
       this.queries += 1;
+      this.looks.push(sql.includes('2 seconds') ? 'left behind' : 'all');
       if (this.databaseDown) throw unavailable('database.unavailable', 'away');
       return [...this.rows.values()].slice(0, 500);
     },
@@ -114,6 +120,50 @@ test('woken after a commit it sends at once, also when it is woken while it is a
   expect(new Set(ids(world.broker)).size).toBe(20);
 });
 
+test('what is handed over goes out without a look at the database, a row for each topic of a transaction', async () => {
+  const world = new World();
+  start(world, 60_000);
+  await until(() => world.queries === 1);
+  const events = [created(), released(), created()];
+  world.commit(...events);
+  expect(world.rows.size).toBe(2);
+  relay!.wake(events);
+  await until(() => world.rows.size === 0);
+  expect(ids(world.broker).sort()).toEqual(ids(events).sort());
+  expect(world.queries).toBe(1);
+});
+
+test('what is handed over while the broker is away is found in the database when it is back', async () => {
+  const world = new World();
+  start(world);
+  await until(() => world.queries > 0);
+  world.brokerDown.add('allocation.created');
+  const event = created();
+  world.commit(event);
+  relay!.wake([event]);
+  await until(() => world.looks.filter((look) => look === 'all').length > 2);
+  expect(world.rows.size).toBe(1);
+  world.brokerDown.clear();
+  await until(() => world.rows.size === 0);
+  expect(ids(world.broker)).toEqual([event.id]);
+});
+
+test('when nothing is amiss, only what was left behind is looked for, not what others are about to send', async () => {
+  const world = new World();
+  start(world);
+  await until(() => world.queries > 3);
+  expect(world.looks.slice(0, 4)).toEqual(['all', 'left behind', 'left behind', 'left behind']);
+});
+
+test('a row of the version before, with a single event, goes out too', async () => {
+  const world = new World();
+  const event = created();
+  world.rows.set(`outbox:${event.id}`, event as unknown as CloudEvent[]);
+  start(world);
+  await until(() => world.rows.size === 0);
+  expect(ids(world.broker)).toEqual([event.id]);
+});
+
 test('more than a batch goes out without waiting', async () => {
   const world = new World();
   world.write(...Array.from({ length: 1_200 }, created));
@@ -165,7 +215,7 @@ test('the broker takes only some: those are removed, the others stay and go late
   world.write(first, second);
   start(world);
   await until(() => world.rows.size === 1);
-  expect(ids(world.rows.values())).toEqual([second.id]);
+  expect(ids([...world.rows.values()].flat())).toEqual([second.id]);
   world.refuse.clear();
   await until(() => world.rows.size === 0);
   expect(ids(world.broker)).toEqual([first.id, second.id]);

@@ -18,7 +18,7 @@ export async function startAllocation() {
   const logger = recordingLogger();
   let seconds = 0;
   const now = () => new Date(Date.UTC(2026, 10, 23) + (seconds += 1) * 1000).toISOString();
-  const writer = new PoolWriter(store, now, undefined, async () => undefined);
+  const writer = new PoolWriter(store, now, async () => undefined);
   const allocations = new Allocations(store, writer, randomUUID, now);
   const groups = new Groups(store, writer, randomUUID);
   const app = await testApp(
