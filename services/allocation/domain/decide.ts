@@ -185,6 +185,8 @@ class Work {
     const answer = this.answered(command);
     if (answer !== undefined) return answer;
     const { groupId, serviceId, createdBy, claims, traceparent } = command;
+    // the same ids again: an answer of the store was lost on the way
+    if (claims.some(({ allocationId }) => this.allocations.has(allocationId))) return groupId;
     // all of them on copies first: a claim that cannot be met leaves nothing behind
     const drawn = new Map<string, Inventory>();
     for (const { poolId, capacity } of claims) {

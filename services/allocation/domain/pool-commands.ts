@@ -96,7 +96,7 @@ export function allocationsOf(order: Order): readonly string[] {
     case 'allocate':
       return [order.allocation.id];
     case 'allocate_group':
-      return [];
+      return order.claims.map(({ allocationId }) => allocationId);
     case 'release_group':
       return order.members.map(({ allocationId }) => allocationId);
     case 'release':

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { unavailable } from '../../../shared/errors';
 import { startAllocation, type AllocationServer } from './support/server';
 
 describe('allocation groups', () => {
@@ -58,6 +59,20 @@ describe('allocation groups', () => {
     await create([claim(large, 2)], 'k').expect(422);
     expect(await held()).toEqual([1, 1]);
   });
+
+  test.each(['created', 'released'])(
+    'when the store loses its answer while a group is %s, it is so once',
+    async (what) => {
+      const lose = () => server.store.fail.push({ writtenButLost: unavailable('state.unavailable', 'no answer') });
+      if (what === 'created') lose();
+      const { id } = (await create([claim(large, 4), claim(small, 2)]).expect(201)).body;
+      expect(await held()).toEqual([4, 2]);
+      if (what === 'released') lose();
+      await group('delete', id).expect(204);
+      expect(await held()).toEqual([0, 0]);
+      expect(server.store.events).toHaveLength(4);
+    },
+  );
 
   test('two that name the same pools in opposite order never wait for each other', async () => {
     const orders = Array.from({ length: 20 }, (_, index) =>
