@@ -37,6 +37,9 @@ test('a lease that is not renewed ends within 2 s, once; one renewed on the othe
     await new Promise((resolve) => setTimeout(resolve, 3_000));
     expect((await as('service', 'GET', `${path()}/${kept}`)).status).toBe(200);
     expect(await endsOf(gone!)).toEqual(['expired']);
+    // nothing that ends by itself later, in the middle of another test
+    clearInterval(renewing);
+    expect((await as('service', 'DELETE', `${path()}/${kept}`)).status).toBe(204);
   } finally {
     clearInterval(renewing);
   }
