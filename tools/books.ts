@@ -26,7 +26,7 @@ const { total: _total, ...TERMS } = toTermsRow({ ...DEFAULT_TERMS, total: 0 });
 
 /**
  * Every number in the books that follows from others, told by the rows themselves. $1: the terms with their defaults.
- * $2: seconds that a change of a pool may be under way. One statement, so that all of it is of one moment.
+ * $2: seconds that a change of a pool may be under way. $3: what inventories did not always know. One statement, so that all of it is of one moment.
  */
 const AUDIT = `
 WITH held AS (SELECT resource_pool_id AS pool_id, count(*) AS count, sum(allocated_capacity) AS units FROM allocations GROUP BY 1),
@@ -51,7 +51,7 @@ WITH held AS (SELECT resource_pool_id AS pool_id, count(*) AS count, sum(allocat
   UNION ALL SELECT format('pool %s: a change (%s) is pending since %s', id, pending, pending_since)
     FROM pool WHERE pending IS NOT NULL AND NOT changing
   UNION ALL SELECT format('pool %s: %s is %s in the catalogue and %s in its inventory', id, name, said, kept)
-    FROM (SELECT id, term.name, coalesce(pool.row->term.name, term.usual) AS said, coalesce(inventory.row->term.name, term.usual) AS kept
+    FROM (SELECT id, term.name, coalesce(pool.row->term.name, term.usual) AS said, coalesce(inventory.row->term.name, CASE WHEN term.name = ANY ($3) THEN pool.row->term.name ELSE term.usual END) AS kept
             FROM pool JOIN inventory ON pool_id = id CROSS JOIN jsonb_each($1::jsonb) AS term(name, usual) WHERE pending IS NULL
           UNION ALL SELECT id, 'total_capacity', pool.row->'total_capacity', inventory.row->'total'
             FROM pool JOIN inventory ON pool_id = id WHERE pending IS NULL) AS terms WHERE said <> kept)
@@ -64,6 +64,10 @@ SELECT (SELECT coalesce(json_agg(sentence ORDER BY sentence), '[]') FROM differe
  * @param pendingSeconds how long a change of a pool may be under way before it is a difference
  */
 export async function readBooks(client: Client, pendingSeconds: number): Promise<Books> {
-  const { rows } = await client.query<Record<string, unknown>>(AUDIT, [JSON.stringify(TERMS), pendingSeconds]);
+  const { rows } = await client.query<Record<string, unknown>>(AUDIT, [
+    JSON.stringify(TERMS),
+    pendingSeconds,
+    ['resource_type', 'location', 'labels'],
+  ]);
   return booksSchema.parse(rows[0]);
 }

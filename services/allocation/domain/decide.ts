@@ -1,4 +1,4 @@
-import { DEFAULT_TERMS, type Terms } from '../../../shared/contracts/inventory';
+import { DEFAULT_TERMS, pickTerms } from '../../../shared/contracts/inventory';
 import { AppError, idempotencyKeyReused } from '../../../shared/errors';
 import {
   type Allocation,
@@ -97,11 +97,11 @@ class Work {
       case 'open': {
         const before = this.inventory(order.poolId);
         if (before?.state === 'closed') throw poolNotFound(order.poolId);
-        if (!before) this.put(newInventory(order.poolId, termsOf(order), order.revision, this.now));
+        if (!before) this.put(newInventory(order.poolId, order, this.now));
         return undefined;
       }
       case 'resize': {
-        const terms = termsOf(order);
+        const terms = pickTerms({ ...DEFAULT_TERMS, ...order });
         this.change(
           order.poolId,
           order.revision,
@@ -115,7 +115,7 @@ class Work {
         const before = this.inventory(poolId);
         if (!before) {
           // a pool that was never opened is closed too, so that an opening still on its way comes too late
-          const never = newInventory(poolId, { ...DEFAULT_TERMS, total: 0 }, revision, this.now);
+          const never = newInventory(poolId, { total: 0, revision }, this.now);
           this.put({ ...never, state: 'closed' });
         } else if (isOpen(before)) this.change(poolId, revision, inUse, (open) => close(open, this.now));
         return undefined;
@@ -238,12 +238,8 @@ class Work {
   }
 }
 
-function termsOf(command: NewTerms): Terms {
-  const { total, reserved, allocationRatio, minUnit, maxUnit, stepSize, state } = { ...DEFAULT_TERMS, ...command };
-  return { total, reserved, allocationRatio, minUnit, maxUnit, stepSize, state };
-}
-
-function newInventory(poolId: string, terms: Terms, revision: number, now: string): Inventory {
+function newInventory(poolId: string, { revision, ...given }: NewTerms, now: string): Inventory {
+  const terms = pickTerms({ ...DEFAULT_TERMS, ...given });
   const empty = {
     poolId,
     allocated: 0,
@@ -255,7 +251,7 @@ function newInventory(poolId: string, terms: Terms, revision: number, now: strin
     updatedAt: now,
   };
   // a pool that is opened for being emptied is empty
-  return changeTerms({ ...empty, ...terms }, terms, 'refuse', now);
+  return changeTerms({ ...empty, ...terms, state: 'open' }, terms, 'refuse', now);
 }
 
 function alreadyGivenBack(allocationId: string): AppError {

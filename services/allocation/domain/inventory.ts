@@ -46,6 +46,8 @@ export interface Allocation {
   updatedAt: string;
 }
 
+const NUMBERS = ['total', 'reserved', 'allocationRatio', 'minUnit', 'maxUnit', 'stepSize'] as const;
+
 /** What holds an allocation for a time only: whoever holds it renews it, or is taken to be gone. */
 export interface Lease {
   seconds: number;
@@ -196,11 +198,17 @@ export function changeTerms(before: Inventory, terms: Terms, mode: ResizeMode, n
 }
 
 function drainOf(before: Inventory, terms: Terms, mode: ResizeMode, now: string): Drain | null {
+  // a change of what a pool is called by leaves it as it is
+  if (mode !== 'drain' && terms.state === before.state && sameNumbers(before, terms)) return before.drain;
   if (terms.state === 'draining') {
     // a change of something else does not begin it anew
     return before.state === 'draining' && before.drain ? before.drain : { to: 0, since: now, drainedAt: null };
   }
   return mode === 'drain' ? { to: capacityOf(terms), since: now, drainedAt: null } : null;
+}
+
+function sameNumbers(a: Terms | Inventory, b: Terms): boolean {
+  return NUMBERS.every((name) => a[name] === b[name]);
 }
 
 export function inUse({ allocated }: Inventory): AppError {

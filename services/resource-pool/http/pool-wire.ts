@@ -1,6 +1,12 @@
 import { z } from 'zod';
 import { capacity, displayName, timestamp, uuid } from '../../../shared/contracts/fields';
-import { DEFAULT_TERMS, drainView, type InventoryView, poolState } from '../../../shared/contracts/inventory';
+import {
+  DEFAULT_TERMS,
+  drainView,
+  type InventoryView,
+  poolState,
+  queuePolicy,
+} from '../../../shared/contracts/inventory';
 import type { Pool, PoolRequest } from '../domain/pool';
 
 /** How pools look on the wire. */
@@ -43,6 +49,10 @@ const termFields = {
     description:
       'open: takes allocations. cordoned: takes nothing new. draining: takes nothing new, and `drain` says when the last allocation has gone. What is held stays held.',
   }),
+  queue_policy: queuePolicy.meta({
+    description:
+      'Of requests that wait. strict: by priority, then first come, and nobody overtakes whoever is at the head. best_effort: whatever fits is granted, in the same order.',
+  }),
   labels: z
     .record(labelKey, labelValue)
     .refine((labels) => Object.keys(labels).length <= 32, 'must be 32 at most')
@@ -71,19 +81,20 @@ export const poolBody = z
   .meta({ id: 'ResourcePool' });
 
 function defaults(): string {
-  const { reserved, allocationRatio, minUnit, maxUnit, stepSize, state } = DEFAULT_TERMS;
-  return `reserved ${reserved}, allocation_ratio ${allocationRatio}, min_unit ${minUnit}, max_unit ${maxUnit}, step_size ${stepSize}, state ${state}, labels {}`;
+  const { reserved, allocationRatio, minUnit, maxUnit, stepSize, state, queuePolicy: policy } = DEFAULT_TERMS;
+  return `reserved ${reserved}, allocation_ratio ${allocationRatio}, min_unit ${minUnit}, max_unit ${maxUnit}, step_size ${stepSize}, state ${state}, queue_policy ${policy}, labels {}`;
 }
 
 export function requestOf(body: z.output<typeof poolInput>): PoolRequest {
   const { name, location, reserved, labels, state } = body;
   const { allocation_ratio: allocationRatio, min_unit: minUnit, max_unit: maxUnit, step_size: stepSize } = body;
+  const { queue_policy: queuePolicy } = body;
   return {
     name,
     resourceType: body.resource_type,
     totalCapacity: body.total_capacity,
     location,
-    ...given({ reserved, allocationRatio, minUnit, maxUnit, stepSize, labels, state }),
+    ...given({ reserved, allocationRatio, minUnit, maxUnit, stepSize, labels, state, queuePolicy }),
   };
 }
 
@@ -108,6 +119,7 @@ export function present(pool: Pool, inventory: InventoryView): z.input<typeof po
     max_unit: inventory.max_unit,
     step_size: inventory.step_size,
     state: inventory.state,
+    queue_policy: inventory.queue_policy,
     capacity: inventory.capacity,
     allocated_capacity: inventory.allocated,
     available_capacity: inventory.available,

@@ -47,6 +47,7 @@ describe('POST /resource_pools', () => {
       max_unit: null,
       step_size: 1,
       state: 'open',
+      queue_policy: 'strict',
       capacity: 8,
       allocated_capacity: 0,
       available_capacity: 8,
