@@ -34,6 +34,8 @@ WITH held AS (SELECT resource_pool_id AS pool_id, count(*) AS count, sum(allocat
      -- a change that is under way is not settled yet: pool and inventory may differ for as long as it takes
      pool AS (SELECT *, pending IS NOT NULL AND now() - pending_since::timestamptz <= make_interval(secs => $2) AS changing
               FROM resource_pools),
+     line AS (SELECT pool_id, one->>'id' AS id, (one->>'expires_at')::timestamptz AS expires_at
+              FROM inventory, jsonb_array_elements(inventory.row->'waiting') AS one),
      difference AS (
   SELECT format('pool %s: its inventory says %s allocated, its %s allocations hold %s',
                 pool_id, allocated, coalesce(count, 0), coalesce(units, 0)) AS sentence
@@ -42,6 +44,14 @@ WITH held AS (SELECT resource_pool_id AS pool_id, count(*) AS count, sum(allocat
     FROM allocations a WHERE NOT EXISTS (SELECT FROM inventory i WHERE i.pool_id = a.resource_pool_id)
   UNION ALL SELECT format('allocation %s: it is held, and was released at %s', id, released_at)
     FROM allocations JOIN allocation_history USING (id)
+  UNION ALL SELECT format('request %s: it waits in the line of pool %s, and its own row says %s', id, pool_id, coalesce(r.status, 'nothing'))
+    FROM line LEFT JOIN allocation_requests r USING (id) WHERE r.status IS DISTINCT FROM 'waiting'
+  UNION ALL SELECT format('request %s: it waits, and is not in the line of its pool %s', id, resource_pool_id)
+    FROM allocation_requests r WHERE status = 'waiting' AND NOT EXISTS (SELECT FROM line WHERE line.id = r.id)
+  UNION ALL SELECT format('request %s: it waits in pool %s though it was allocated at %s', id, pool_id, created_at)
+    FROM line JOIN allocations USING (id)
+  UNION ALL SELECT format('request %s: it waits in pool %s since its time was over at %s', id, pool_id, expires_at)
+    FROM line WHERE expires_at < now() - interval '10 seconds'
   UNION ALL SELECT format('pool %s: oversold, %s allocated of %s', pool_id, allocated, capacity)
     FROM inventory WHERE allocated > capacity AND NOT over_allowed
   UNION ALL SELECT format('inventory %s: there is no such pool', pool_id)

@@ -152,6 +152,7 @@ export const inventoryView = z.object({
   capacity: z.int(),
   allocated: z.int(),
   available: z.int(),
+  waiting: z.int(),
   drain: drainView.nullable(),
 });
 
@@ -166,4 +167,5 @@ export const REFUSED_GRANTS = [
   'allocation.above_max_unit',
   'allocation.not_a_step',
   'allocation.insufficient_capacity',
+  'allocation.others_wait',
 ] as const;

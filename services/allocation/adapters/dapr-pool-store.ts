@@ -4,6 +4,7 @@ import type { Sidecar, StateOperation, StateRow } from '../../../shared/dapr/sid
 import { IDEMPOTENCY_TTL_SECONDS } from '../../../shared/http/conditions';
 import type { Decision, PoolFact, Remembered } from '../domain/pool-commands';
 import type { Allocation, ReleasedAllocation } from '../domain/inventory';
+import type { AllocationRequest } from '../domain/queue';
 import type { HistoryFilter, PoolStore, Snapshot, Wanted } from '../ports/pool-store';
 import {
   allocationRow,
@@ -11,10 +12,12 @@ import {
   inventoryRow,
   releasedRow,
   rememberedRow,
+  requestRow,
   toAllocationRow,
   toInventoryRow,
   toReleasedRow,
   toRememberedRow,
+  toRequestRow,
 } from './rows';
 
 const APP = 'allocation';
@@ -25,6 +28,9 @@ const inventoryKey = (poolId: string) => `inventory:${poolId}`;
 const allocationKey = (id: string) => `allocation:${id}`;
 const releasedKey = (id: string) => `released:${id}`;
 const rememberedKey = (id: string) => `idempotency:${id}`;
+const requestKey = (id: string) => `request:${id}`;
+/** What became of a request can be read so long. */
+const ENDED_REQUEST_TTL_SECONDS = 86_400;
 
 /** Views and indexes over the state table; the index of a list has the list's own order. */
 export const SCHEMA = `
@@ -62,6 +68,12 @@ CREATE INDEX IF NOT EXISTS state_allocations_by_expiry ON state ((state_json(val
   WHERE key LIKE '${APP}||allocation:%' AND state_json(value)->>'expires_at' IS NOT NULL;
 CREATE INDEX IF NOT EXISTS state_allocations_by_group ON state ((state_json(value)->>'group_id'))
   WHERE key LIKE '${APP}||allocation:%' AND state_json(value)->>'group_id' IS NOT NULL;
+CREATE OR REPLACE VIEW allocation_requests AS
+  SELECT state_json(value)->>'id' AS id, state_json(value)->>'resource_pool_id' AS resource_pool_id,
+         state_json(value)->>'status' AS status, state_json(value) AS row
+  FROM state WHERE key LIKE '${APP}||request:%' AND (expires_at IS NULL OR expires_at > now());
+CREATE INDEX IF NOT EXISTS state_inventories_by_waiting ON state ((state_json(value)->>'waiting_until'))
+  WHERE key LIKE '${APP}||inventory:%' AND state_json(value)->>'waiting_until' IS NOT NULL;
 ${outboxSchema(APP)}`;
 
 /** Inventories and allocations in Dapr's state store; lists through the PostgreSQL binding. */
@@ -72,11 +84,12 @@ export class DaprPoolStore implements PoolStore {
     private readonly committed: (events: readonly CloudEvent[]) => void = () => undefined,
   ) {}
 
-  async read({ poolIds, allocationIds, rememberedIds }: Wanted): Promise<Snapshot> {
+  async read({ poolIds, allocationIds, rememberedIds, requestIds }: Wanted): Promise<Snapshot> {
     const rows = await this.sidecar.get([
       ...poolIds.map(inventoryKey),
       ...allocationIds.map(allocationKey),
       ...rememberedIds.map(rememberedKey),
+      ...requestIds.map(requestKey),
     ]);
     function found<T>(
       ids: readonly string[],
@@ -94,6 +107,7 @@ export class DaprPoolStore implements PoolStore {
       inventories: found(poolIds, inventoryKey, (value) => inventoryRow.parse(value)),
       allocations: found(allocationIds, allocationKey, (value) => allocationRow.parse(value)),
       remembered: found(rememberedIds, rememberedKey, (value) => rememberedRow.parse(value)),
+      requests: found(requestIds, requestKey, (value) => requestRow.parse(value)),
       versions: rows,
     };
   }
@@ -117,6 +131,11 @@ export class DaprPoolStore implements PoolStore {
 
   private operationsOf(fact: PoolFact, etag: (key: string) => string | null): StateOperation[] {
     if (fact.kind === 'remembered') return [rememberOperation(fact.id, fact.answer)];
+    if (fact.kind === 'request') {
+      // no version of its own: who waits stands in the inventory too, and changes under its version
+      const ttl = fact.request.status === 'waiting' ? {} : { ttlSeconds: ENDED_REQUEST_TTL_SECONDS };
+      return [{ upsert: requestKey(fact.request.id), value: toRequestRow(fact.request), ...ttl }];
+    }
     const key = allocationKey(fact.allocation.id);
     if (fact.kind === 'renewed') return [{ upsert: key, value: toAllocationRow(fact.allocation), etag: etag(key) }];
     if (fact.kind === 'allocated') return [{ upsert: key, value: toAllocationRow(fact.allocation), etag: null }];
@@ -132,6 +151,11 @@ export class DaprPoolStore implements PoolStore {
   async allocation(id: string): Promise<Allocation | undefined> {
     const row = (await this.sidecar.get([allocationKey(id)])).get(allocationKey(id));
     return row && allocationRow.parse(row.value);
+  }
+
+  async requests(ids: readonly string[]): Promise<AllocationRequest[]> {
+    const rows = await this.sidecar.get(ids.map(requestKey));
+    return [...rows.values()].map(({ value }) => requestRow.parse(value));
   }
 
   async remembered(id: string): Promise<Remembered | undefined> {
@@ -166,6 +190,12 @@ export class DaprPoolStore implements PoolStore {
     const sql = `SELECT row::text FROM allocations WHERE row->>'expires_at' <= $1
                  ORDER BY row->>'expires_at' LIMIT ${Math.trunc(limit)}`;
     return (await this.sidecar.query(sql, [now])).map((row) => allocationRow.parse(row));
+  }
+
+  async overdueQueues(now: string, limit: number): Promise<string[]> {
+    const sql = `SELECT row::text FROM inventories WHERE row->>'waiting_until' <= $1
+                 ORDER BY row->>'waiting_until' LIMIT ${Math.trunc(limit)}`;
+    return (await this.sidecar.query(sql, [now])).map((row) => inventoryRow.parse(row).poolId);
   }
 
   async groupMembers(groupId: string): Promise<Allocation[]> {

@@ -2,6 +2,7 @@ import type { CloudEvent } from '../../../shared/contracts/events';
 import { ConflictError } from '../../../shared/dapr/sidecar-error';
 import type { Allocation, Inventory, ReleasedAllocation } from '../domain/inventory';
 import type { Decision, PoolFact, Remembered } from '../domain/pool-commands';
+import type { AllocationRequest } from '../domain/queue';
 import type { AllocationFilter, HistoryFilter, PoolStore, Snapshot, Wanted } from '../ports/pool-store';
 import { eventOf } from './rows';
 
@@ -14,8 +15,9 @@ export class MemoryPoolStore implements PoolStore {
   private readonly allocations = new Map<string, Allocation>();
   private readonly released: ReleasedAllocation[] = [];
   private readonly answers = new Map<string, Remembered>();
+  private readonly asked = new Map<string, AllocationRequest>();
 
-  read({ poolIds, allocationIds, rememberedIds }: Wanted): Promise<Snapshot> {
+  read({ poolIds, allocationIds, rememberedIds, requestIds }: Wanted): Promise<Snapshot> {
     const pools = pick(this.pools, poolIds);
     const versions = new Map<string, number>();
     for (const id of poolIds) versions.set(id, pools.get(id)?.version ?? 0);
@@ -23,6 +25,7 @@ export class MemoryPoolStore implements PoolStore {
       inventories: new Map([...pools].map(([id, { inventory }]) => [id, inventory])),
       allocations: pick(this.allocations, allocationIds),
       remembered: pick(this.answers, rememberedIds),
+      requests: pick(this.asked, requestIds),
       versions,
     });
   }
@@ -35,7 +38,7 @@ export class MemoryPoolStore implements PoolStore {
     const exists = facts.some((fact) => fact.kind === 'remembered' && this.answers.has(fact.id));
     // a renewal changes no inventory: the allocation's own version must be the one that was read
     const moved = facts.some((fact) => {
-      if (fact.kind === 'remembered') return false;
+      if (fact.kind === 'remembered' || fact.kind === 'request') return false;
       const { id } = fact.allocation;
       return this.allocations.get(id) !== snapshot.allocations.get(id);
     });
@@ -50,6 +53,7 @@ export class MemoryPoolStore implements PoolStore {
 
   private write(fact: PoolFact): void {
     if (fact.kind === 'remembered') this.answers.set(fact.id, fact.answer);
+    else if (fact.kind === 'request') this.asked.set(fact.request.id, fact.request);
     else if (fact.kind === 'renewed') this.allocations.set(fact.allocation.id, fact.allocation);
     else {
       const { allocation } = fact;
@@ -69,6 +73,17 @@ export class MemoryPoolStore implements PoolStore {
 
   remembered(id: string): Promise<Remembered | undefined> {
     return Promise.resolve(this.answers.get(id));
+  }
+
+  requests(ids: readonly string[]): Promise<AllocationRequest[]> {
+    return Promise.resolve([...pick(this.asked, ids).values()]);
+  }
+
+  overdueQueues(now: string, limit: number): Promise<string[]> {
+    const overdue = [...this.pools].filter(([, { inventory }]) =>
+      inventory.waiting.some(({ expiresAt }) => expiresAt <= now),
+    );
+    return Promise.resolve(overdue.slice(0, limit).map(([id]) => id));
   }
 
   async remember(id: string, answer: Remembered): Promise<void> {

@@ -1,6 +1,7 @@
 import type { IdempotencyKey } from '../../../shared/http/conditions';
 import { currentContext } from '../../../shared/logging/context';
-import { type Allocation, groupNotFound } from '../domain/inventory';
+import { groupNotFound } from '../domain/errors';
+import type { Allocation } from '../domain/inventory';
 import type { PoolStore } from '../ports/pool-store';
 import type { PoolWriter } from './pool-writer';
 
@@ -26,7 +27,7 @@ export class Groups {
     const wanted = claims.map((claim) => ({ ...claim, allocationId: this.newId() }));
     const traceparent = currentContext()?.traceparent;
     const order = { groupId, serviceId, createdBy, claims: wanted, idempotency, traceparent };
-    return (await this.writer.submit({ kind: 'allocate_group', ...order }, signal)) ?? groupId;
+    return (await this.writer.submit({ kind: 'allocate_group', ...order }, signal)).madeId ?? groupId;
   }
 
   /** What is still held. @throws AppError `group.not_found` when that is nothing */

@@ -4,7 +4,7 @@ import { REFUSED_GRANTS } from '../../../shared/contracts/inventory';
 import { idempotencyKey } from '../../../shared/http/conditions';
 import { route, type Route } from '../../../shared/http/route';
 import type { Groups } from '../application/groups';
-import { allocationBody, present } from './routes';
+import { allocationBody, present } from './allocation-wire';
 
 const groupParams = z.object({ group_id: uuid });
 const claims = z

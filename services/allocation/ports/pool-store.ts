@@ -1,5 +1,6 @@
 import type { Allocation, Inventory, ReleasedAllocation } from '../domain/inventory';
 import type { Decision, Remembered, State } from '../domain/pool-commands';
+import type { AllocationRequest } from '../domain/queue';
 import type { Keyset } from '../../../shared/http/paging';
 
 /** Rows with the versions they had when they were read. */
@@ -13,6 +14,7 @@ export interface Wanted {
   poolIds: readonly string[];
   allocationIds: readonly string[];
   rememberedIds: readonly string[];
+  requestIds: readonly string[];
 }
 
 export interface AllocationFilter {
@@ -41,6 +43,10 @@ export interface PoolStore {
   commit(snapshot: Snapshot, decision: Decision): Promise<void>;
   allocation(id: string): Promise<Allocation | undefined>;
   remembered(id: string): Promise<Remembered | undefined>;
+  /** Requests that wait or waited, those that exist; what has ended is kept for a day. */
+  requests(ids: readonly string[]): Promise<AllocationRequest[]>;
+  /** Pools where somebody has waited long enough by `now`. May lag behind a commit of the last instant. */
+  overdueQueues(now: string, limit: number): Promise<string[]>;
   /** For 24 hours. @throws ConflictError when something is remembered under this id already */
   remember(id: string, answer: Remembered): Promise<void>;
   /** Inventories by pool id, open and closed; unknown ids are absent. */

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { ConflictError } from '../../../shared/dapr/sidecar-error';
 import { decide } from '../domain/decide';
-import { allocationsOf, type PoolCommand, rememberedOf } from '../domain/pool-commands';
+import { allocationsOf, type PoolCommand, rememberedOf, requestsOf } from '../domain/pool-commands';
 import type { PoolStore } from '../ports/pool-store';
 import { allocate, readPool, release } from './support/builders';
 
@@ -21,15 +21,19 @@ export function describePoolStore(
     });
     afterAll(async () => cleanUp?.(pools));
 
-    /** Reads, decides and commits, each time a second later. */
+    /**
+     * Reads, decides and commits, each time a second later. Ahead of every real clock: a service that runs on the same
+     * store must not end what a test looks at.
+     */
     async function carryOut(poolId: string, ...commands: PoolCommand[]) {
       const orders = commands.map((command) => ({ ...command, poolId }));
       const snapshot = await store.read({
         poolIds: [poolId],
         allocationIds: orders.flatMap(allocationsOf),
         rememberedIds: orders.flatMap(rememberedOf),
+        requestIds: orders.flatMap(requestsOf),
       });
-      const decision = decide(snapshot, orders, new Date(Date.UTC(2026, 10, 23) + (second += 1) * 1000).toISOString());
+      const decision = decide(snapshot, orders, new Date(Date.UTC(2100, 0, 1) + (second += 1) * 1000).toISOString());
       await store.commit(snapshot, decision);
       return { ...decision, inventory: decision.inventories.get(poolId) ?? snapshot.inventories.get(poolId) };
     }
@@ -62,6 +66,36 @@ export function describePoolStore(
       expect(snapshot.remembered).toEqual(new Map([[key.id, { fingerprint: 'a', madeId: first }]]));
       expect(await store.allocation(first)).toEqual(snapshot.allocations.get(first));
       expect(await store.inventories([poolId, randomUUID()])).toEqual([decision.inventory]);
+    });
+
+    test('who waits is read back with the inventory and by id, and is found when the time is over', async () => {
+      const poolId = await openPool(1);
+      const holder = allocate({ capacity: 1 });
+      const waits = { ...allocate({ capacity: 1 }, undefined, 30), waitSeconds: 60, priority: 2, traceparent: 'trace' };
+      const key = { id: randomUUID(), fingerprint: 'a' };
+      const patient = { ...allocate({ capacity: 1 }, key), waitSeconds: 3_600 };
+      const { inventory } = await carryOut(poolId, holder, patient, waits);
+      const ids = [waits, patient].map(({ allocation }) => allocation.id);
+      expect(inventory?.waiting.map(({ id }) => id)).toEqual(ids);
+      const wanted = { poolIds: [poolId], allocationIds: ids, rememberedIds: [key.id], requestIds: ids };
+      const read = await store.read(wanted);
+      expect([read.inventories.get(poolId), read.allocations.size]).toEqual([inventory, 0]);
+      expect(read.remembered.get(key.id)).toEqual({ fingerprint: 'a', madeId: ids[1], waits: true });
+      expect([...read.requests.keys()].sort()).toEqual([...ids].sort());
+      const { expiresAt } = inventory!.waiting[0]!;
+      expect(await store.overdueQueues(expiresAt, 1_000)).toEqual(expect.arrayContaining([poolId]));
+      const before = new Date(Date.parse(expiresAt) - 1).toISOString();
+      expect(await store.overdueQueues(before, 1_000)).not.toEqual(expect.arrayContaining([poolId]));
+      await carryOut(poolId, release(holder.allocation.id), { kind: 'serve' });
+      expect((await store.requests([...ids, randomUUID()])).map(({ id, status }) => [id, status]).sort()).toEqual(
+        [
+          [ids[0], 'granted'],
+          [ids[1], 'waiting'],
+        ].sort(),
+      );
+      await carryOut(poolId, release(ids[0]!));
+      await carryOut(poolId, { kind: 'cancel', requestId: ids[1]!, cancelledBy: randomUUID() });
+      expect((await store.inventories([poolId]))[0]).toMatchObject({ allocated: 0, waiting: [] });
     });
 
     test('terms are read back as they were written', async () => {
@@ -130,7 +164,12 @@ export function describePoolStore(
         { ...allocate({ capacity: 2 }), poolId: one },
         { ...allocate({ capacity: 3 }), poolId: two },
       ];
-      const wanted = { poolIds: [one, two], allocationIds: orders.flatMap(allocationsOf), rememberedIds: [] };
+      const wanted = {
+        poolIds: [one, two],
+        allocationIds: orders.flatMap(allocationsOf),
+        rememberedIds: [],
+        requestIds: [],
+      };
       const [before, stale] = [await store.read(wanted), await store.read(wanted)];
       await store.commit(before, decide(before, orders, new Date().toISOString()));
       const allocatedNow = async () => (await store.inventories([one, two])).map(({ allocated }) => allocated).sort();
@@ -163,7 +202,7 @@ export function describePoolStore(
       expect(await expired(end)).toEqual([]);
       expect((await store.allocation(leased.allocation.id))?.lease?.seconds).toBe(60);
       await carryOut(poolId, release(leased.allocation.id));
-      expect(await expired('2030-01-01T00:00:00.000Z')).toEqual([]);
+      expect(await expired('2130-01-01T00:00:00.000Z')).toEqual([]);
     });
 
     test('of a renewal and a release that read the same version one is refused', async () => {

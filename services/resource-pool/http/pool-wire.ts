@@ -72,6 +72,7 @@ export const poolBody = z
     capacity: z.int().meta({ description: 'floor((total_capacity − reserved) × allocation_ratio)' }),
     allocated_capacity: z.int().min(0).meta({ description: 'More than capacity after ?resize=allow or drain.' }),
     available_capacity: z.int().min(0),
+    waiting_requests: z.int().min(0).meta({ description: 'How many requests wait for capacity of it.' }),
     drain: drainView
       .nullable()
       .meta({ description: 'Set by state draining and by ?resize=drain, until the next change of numbers or state.' }),
@@ -123,6 +124,7 @@ export function present(pool: Pool, inventory: InventoryView): z.input<typeof po
     capacity: inventory.capacity,
     allocated_capacity: inventory.allocated,
     available_capacity: inventory.available,
+    waiting_requests: inventory.waiting,
     drain: inventory.drain,
     created_at: pool.createdAt,
     updated_at: pool.updatedAt,

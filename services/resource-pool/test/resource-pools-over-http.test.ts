@@ -51,6 +51,7 @@ describe('POST /resource_pools', () => {
       capacity: 8,
       allocated_capacity: 0,
       available_capacity: 8,
+      waiting_requests: 0,
       drain: null,
       created_at: '2026-11-23T00:00:01.000Z',
       updated_at: '2026-11-23T00:00:01.000Z',

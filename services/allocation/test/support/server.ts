@@ -6,8 +6,10 @@ import { MemoryPoolStore } from '../../adapters/memory-pool-store';
 import { Allocations } from '../../application/allocations';
 import { Groups } from '../../application/groups';
 import { PoolWriter } from '../../application/pool-writer';
+import { Requests } from '../../application/requests';
 import { groupRoutes } from '../../http/group-routes';
 import { internalRoutes } from '../../http/internal-routes';
+import { requestRoutes } from '../../http/request-routes';
 import { publicRoutes } from '../../http/routes';
 
 type Method = 'get' | 'post' | 'put' | 'delete';
@@ -21,8 +23,16 @@ export async function startAllocation() {
   const writer = new PoolWriter(store, now, async () => undefined);
   const allocations = new Allocations(store, writer, randomUUID, now);
   const groups = new Groups(store, writer, randomUUID);
+  const stopping = new AbortController();
+  const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
+  const requests = new Requests(store, writer, { now, pause, stopping: stopping.signal });
   const app = await testApp(
-    [...publicRoutes(allocations), ...groupRoutes(groups), ...internalRoutes(allocations, writer)],
+    [
+      ...publicRoutes(allocations, requests),
+      ...requestRoutes(requests),
+      ...groupRoutes(groups),
+      ...internalRoutes(allocations, writer),
+    ],
     logger,
   );
   const sub = randomUUID();
@@ -32,7 +42,10 @@ export async function startAllocation() {
     store,
     logger,
     writer,
+    now,
     allocations,
+    requests,
+    stopping,
     sub,
     /** A pool as `resource-pool` opens it. */
     openPool: async (total = 100): Promise<string> => {
