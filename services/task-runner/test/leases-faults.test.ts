@@ -114,6 +114,24 @@ test('when two replicas renew, and hear of the same loss, then one allocation ta
   expect(reasons(only(world)).slice(3)).toEqual(['Running lease_expired', 'Running capacity_taken']);
 });
 
+test('when a replica hears of a loss that the other one has made good already, then it changes nothing', async () => {
+  const { world, service, id } = await running();
+  const other = buildProcess(world);
+  world.pass(LEASE_MS);
+  const renew = world.capacity.renew.bind(world.capacity);
+  world.capacity.renew = async (held) => {
+    world.capacity.renew = renew;
+    const lost = await renew(held);
+    await other.renewLeases();
+    await eventually(() => only(world).nextAllocationId === null);
+    return lost;
+  };
+  await service.renewLeases();
+  expect(only(world).capacityState).toBe('held');
+  expect(heldBy(world, id)).toEqual([only(world).allocationId]);
+  expect(reasons(only(world)).slice(3)).toEqual(['Running lease_expired', 'Running capacity_taken']);
+});
+
 describe('kill -9 while lost capacity is taken anew', () => {
   class Killed extends Error {}
 
