@@ -5,10 +5,12 @@ import { unavailable } from '../../shared/errors';
 import { runService } from '../../shared/process/service';
 import { DaprPoolStore, SCHEMA } from './adapters/dapr-pool-store';
 import { Allocations } from './application/allocations';
+import { Candidates } from './application/candidates';
 import { keepExpiringLeases } from './application/expire-leases';
 import { Groups } from './application/groups';
 import { PoolWriter } from './application/pool-writer';
 import { configure } from './config';
+import { candidateRoutes } from './http/candidate-routes';
 import { groupRoutes } from './http/group-routes';
 import { internalRoutes } from './http/internal-routes';
 import { publicRoutes } from './http/routes';
@@ -23,7 +25,12 @@ runService('allocation', configure, (_config, { sidecar, logger, metrics, stoppi
   const allocations = new Allocations(store, writer, randomUUID, now);
   const groups = new Groups(store, writer, randomUUID);
   return {
-    routes: [...publicRoutes(allocations), ...groupRoutes(groups), ...internalRoutes(allocations, writer)],
+    routes: [
+      ...publicRoutes(allocations),
+      ...groupRoutes(groups),
+      ...candidateRoutes(new Candidates(store)),
+      ...internalRoutes(allocations, writer),
+    ],
     checks: {
       schema: async () => {
         if (!schemaReady) throw unavailable('schema.unavailable', 'the views of the database are not in place yet');

@@ -111,46 +111,58 @@ export function notLeased({ id }: Allocation): AppError {
   return new AppError('conflict', 'allocation.not_leased', detail, { facts: { allocation_id: id } });
 }
 
-/** @throws AppError one of REFUSED_GRANTS; first what no waiting will cure */
-function demandPortion({ poolId, minUnit, maxUnit, stepSize }: Inventory, capacity: number): void {
+/**
+ * Why the pool does not take an allocation of that size at this moment: one of REFUSED_GRANTS, first what no waiting will
+ * cure. The one rule for grants, candidates and placements.
+ */
+export function refusalOf(inventory: Inventory, capacity: number): AppError | undefined {
+  return portionRefused(inventory, capacity) ?? stateRefuses(inventory) ?? tooLittleLeft(inventory, capacity);
+}
+
+function portionRefused({ poolId, minUnit, maxUnit, stepSize }: Inventory, capacity: number): AppError | undefined {
   const facts = { requested: capacity, pool_id: poolId };
   if (capacity < minUnit) {
     const detail = 'The pool gives no portion as small as that; ask for min_unit or more.';
-    throw new AppError('conflict', 'allocation.below_min_unit', detail, { facts: { ...facts, min_unit: minUnit } });
+    return new AppError('conflict', 'allocation.below_min_unit', detail, { facts: { ...facts, min_unit: minUnit } });
   }
   if (maxUnit !== null && capacity > maxUnit) {
     const detail = 'The pool gives no portion as large as that; ask for max_unit or less.';
-    throw new AppError('conflict', 'allocation.above_max_unit', detail, { facts: { ...facts, max_unit: maxUnit } });
+    return new AppError('conflict', 'allocation.above_max_unit', detail, { facts: { ...facts, max_unit: maxUnit } });
   }
   if (capacity % stepSize !== 0) {
     const detail = 'The pool gives whole steps only; ask for a multiple of step_size.';
-    throw new AppError('conflict', 'allocation.not_a_step', detail, { facts: { ...facts, step_size: stepSize } });
+    return new AppError('conflict', 'allocation.not_a_step', detail, { facts: { ...facts, step_size: stepSize } });
   }
+  return undefined;
 }
 
-function demandOpen({ poolId, state }: Inventory): void {
+function stateRefuses({ poolId, state }: Inventory): AppError | undefined {
   const facts = { pool_id: poolId };
   if (state === 'cordoned') {
     const detail = 'The pool takes no new allocations at the moment; use another pool, or wait until it is open again.';
-    throw new AppError('conflict', 'pool.cordoned', detail, { facts });
+    return new AppError('conflict', 'pool.cordoned', detail, { facts });
   }
   if (state === 'draining') {
     const detail = 'The pool is being emptied and takes no new allocations; use another pool.';
-    throw new AppError('conflict', 'pool.draining', detail, { facts });
+    return new AppError('conflict', 'pool.draining', detail, { facts });
   }
+  return undefined;
 }
 
+function tooLittleLeft(inventory: Inventory, capacity: number): AppError | undefined {
+  if (capacity <= available(inventory)) return undefined;
+  return new AppError(
+    'conflict',
+    'allocation.insufficient_capacity',
+    'The pool has less free capacity than was asked for; ask for less, wait for a release, or use another pool.',
+    { facts: { requested: capacity, available: available(inventory), pool_id: inventory.poolId } },
+  );
+}
+
+/** @throws AppError `refusalOf` */
 export function take(inventory: Inventory, capacity: number, now: string): Inventory {
-  demandPortion(inventory, capacity);
-  demandOpen(inventory);
-  if (capacity > available(inventory)) {
-    throw new AppError(
-      'conflict',
-      'allocation.insufficient_capacity',
-      'The pool has less free capacity than was asked for; ask for less, wait for a release, or use another pool.',
-      { facts: { requested: capacity, available: available(inventory), pool_id: inventory.poolId } },
-    );
-  }
+  const refusal = refusalOf(inventory, capacity);
+  if (refusal) throw refusal;
   return { ...inventory, allocated: inventory.allocated + capacity, updatedAt: now };
 }
 

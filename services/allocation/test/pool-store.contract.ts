@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { Terms } from '../../../shared/contracts/inventory';
 import { ConflictError } from '../../../shared/dapr/sidecar-error';
 import { decide } from '../domain/decide';
 import { allocationsOf, type PoolCommand, rememberedOf } from '../domain/pool-commands';
@@ -34,10 +35,10 @@ export function describePoolStore(
       return { ...decision, inventory: decision.inventories.get(poolId) ?? snapshot.inventories.get(poolId) };
     }
 
-    async function openPool(total = 100): Promise<string> {
+    async function openPool(total = 100, terms: Partial<Terms> = {}): Promise<string> {
       const poolId = randomUUID();
       pools.push(poolId);
-      await carryOut(poolId, { kind: 'open', total, revision: 1 });
+      await carryOut(poolId, { kind: 'open', ...terms, total, revision: 1 });
       return poolId;
     }
 
@@ -71,6 +72,28 @@ export function describePoolStore(
       const { inventory } = await carryOut(poolId, change);
       expect(inventory).toMatchObject({ ...terms, state: 'draining', drain: { to: 0 } });
       expect((await readPool(store, poolId)).inventory).toEqual(inventory);
+    });
+
+    test('inventories of a kind: by place and by all the labels asked for; none that was closed', async () => {
+      const resourceType = `kind-${randomUUID()}`;
+      const labels = { team: 'vision', tier: "o'spot" };
+      const [near, far] = [
+        await openPool(10, { resourceType, location: 'near', labels }),
+        await openPool(10, { resourceType, location: 'far', labels: { team: 'vision' }, state: 'cordoned' }),
+      ];
+      const gone = await openPool(10, { resourceType, location: 'near', labels });
+      await carryOut(gone, { kind: 'close', revision: 2 });
+      const found = async (kind: object) =>
+        (await store.inventoriesOfKind({ resourceType, labels: [], ...kind })).map(({ poolId }) => poolId).sort();
+      expect(await found({})).toEqual([near, far].sort());
+      expect(await found({ location: 'far' })).toEqual([far]);
+      expect(await found({ labels: [['team', 'vision']] })).toEqual([near, far].sort());
+      expect(await found({ labels: Object.entries(labels) })).toEqual([near]);
+      expect(await found({ location: 'far', labels: [['tier', "o'spot"]] })).toEqual([]);
+      expect(await found({ labels: [['toString', 'x']] })).toEqual([]);
+      expect(await found({ resourceType: resourceType.toUpperCase() })).toEqual([]);
+      const [whole] = await store.inventoriesOfKind({ resourceType, location: 'near', labels: [] });
+      expect(whole).toEqual((await readPool(store, near)).inventory);
     });
 
     test('what was released is gone, in the same transaction as its capacity', async () => {

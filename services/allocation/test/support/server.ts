@@ -1,11 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import request, { type Test } from 'supertest';
+import type { Terms } from '../../../../shared/contracts/inventory';
 import { bearer, sidecarHeaders, testApp } from '../../../../shared/testing/api';
 import { recordingLogger } from '../../../../shared/testing/recording-logger';
 import { MemoryPoolStore } from '../../adapters/memory-pool-store';
 import { Allocations } from '../../application/allocations';
+import { Candidates } from '../../application/candidates';
 import { Groups } from '../../application/groups';
 import { PoolWriter } from '../../application/pool-writer';
+import { candidateRoutes } from '../../http/candidate-routes';
 import { groupRoutes } from '../../http/group-routes';
 import { internalRoutes } from '../../http/internal-routes';
 import { publicRoutes } from '../../http/routes';
@@ -22,7 +25,12 @@ export async function startAllocation() {
   const allocations = new Allocations(store, writer, randomUUID, now);
   const groups = new Groups(store, writer, randomUUID);
   const app = await testApp(
-    [...publicRoutes(allocations), ...groupRoutes(groups), ...internalRoutes(allocations, writer)],
+    [
+      ...publicRoutes(allocations),
+      ...groupRoutes(groups),
+      ...candidateRoutes(new Candidates(store)),
+      ...internalRoutes(allocations, writer),
+    ],
     logger,
   );
   const sub = randomUUID();
@@ -35,9 +43,9 @@ export async function startAllocation() {
     allocations,
     sub,
     /** A pool as `resource-pool` opens it. */
-    openPool: async (total = 100): Promise<string> => {
+    openPool: async (total = 100, terms: Partial<Terms> = {}): Promise<string> => {
       const poolId = randomUUID();
-      await writer.execute(poolId, { kind: 'open', total, revision: 1 });
+      await writer.execute(poolId, { kind: 'open', ...terms, total, revision: 1 });
       return poolId;
     },
     allocated: async (poolId: string): Promise<number | undefined> => (await store.inventories([poolId]))[0]?.allocated,
