@@ -20,7 +20,8 @@ interface KindClaim {
 export type Placement = { poolIds: string[] } | { refusal: AppError };
 
 /** Pools looked at in search of a placement before it is given up: some milliseconds. */
-const LOOKS = 50_000;
+const LOOKS = 20_000;
+const SHORT = 'allocation.insufficient_capacity';
 
 /** A pool that was closed is of no kind any more. */
 export function isOfKind(inventory: Inventory, { resourceType, location, labels }: Kind): inventory is OpenInventory {
@@ -81,8 +82,10 @@ interface Options {
 }
 
 function optionsFor(claim: KindClaim, index: number, pools: ReadonlyMap<string, Inventory>): Options {
-  const { takers } = candidatesOf(ofKind(claim.kind, pools), claim.capacity);
-  return { claim, index, takers: takers.map(({ poolId }) => poolId) };
+  const { kind, capacity } = claim;
+  // what is short anyway need not say why: thousands of refusals would cost more than the search
+  const enough = ofKind(kind, pools).filter((pool) => available(pool) >= capacity);
+  return { claim, index, takers: candidatesOf(enough, capacity).takers.map(({ poolId }) => poolId) };
 }
 
 /** @returns undefined when all were placed, else the refusal at which the first way ended */
@@ -126,7 +129,7 @@ function drawnBy(inventory: Inventory, capacity: number): Inventory {
   return { ...inventory, allocated: inventory.allocated + capacity };
 }
 
-/** `available` is the most that one pool has left which refuses for nothing else; `rejected` counts all of them by reason. */
+/** Says what is short when anything is, else what one of the pools says; `rejected` counts all of them by reason. */
 function refusalOfKind({ kind, capacity }: KindClaim, pools: ReadonlyMap<string, Inventory>): AppError {
   const { resourceType, location, labels } = kind;
   const asked = {
@@ -140,11 +143,15 @@ function refusalOfKind({ kind, capacity }: KindClaim, pools: ReadonlyMap<string,
     return new AppError('not_found', 'allocation.no_such_kind', detail, { facts: asked });
   }
   const { rejected } = candidatesOf(candidates, capacity);
-  const short = candidates.filter((pool) => refusalOf(pool, capacity)?.code === 'allocation.insufficient_capacity');
+  const [other] = candidates.flatMap((pool) => refusalOf(pool, capacity) ?? []);
+  if (other && !(SHORT in rejected)) {
+    return new AppError(other.kind, other.code, other.message, { facts: { ...asked, ...other.facts, rejected } });
+  }
+  const short = candidates.filter((pool) => refusalOf(pool, capacity)?.code === SHORT);
   return new AppError(
     'conflict',
-    'allocation.insufficient_capacity',
-    'No pool of that kind takes this claim beside the others; ask for less, wait for a release, or ask for another kind.',
+    SHORT,
+    'No pool of that kind has enough left for this claim beside the others; ask for less, or wait for a release.',
     { facts: { ...asked, requested: capacity, available: Math.max(0, ...short.map(available)), rejected } },
   );
 }
