@@ -2,9 +2,9 @@ import { randomUUID } from 'node:crypto';
 import type { Terms } from '../../../shared/contracts/inventory';
 import { AppError, unavailable } from '../../../shared/errors';
 import { Groups } from '../application/groups';
-import type { PoolWriter } from '../application/pool-writer';
+import { PoolWriter } from '../application/pool-writer';
 import { MemoryPoolStore } from '../adapters/memory-pool-store';
-import { buildInventory } from './support/builders';
+import { buildInventory, NOW } from './support/builders';
 import { startAllocation, type AllocationServer } from './support/server';
 
 const SHORT = 'allocation.insufficient_capacity';
@@ -89,16 +89,16 @@ describe('claims by kind', () => {
     expect(await held(small)).toEqual([4]);
   });
 
-  test('40 at once, half of them in the opposite order: as many as fit, each whole, though all prefer the same pools', async () => {
-    const pools = await Promise.all(Array.from({ length: 12 }, () => gpus(1)));
-    const cpus = await Promise.all(Array.from({ length: 12 }, () => server.openPool(1, { resourceType: 'CPU' })));
+  test('60 at once, half of them in the opposite order: as many as fit, each whole, though all prefer the same pools', async () => {
+    const pools = await Promise.all(Array.from({ length: 24 }, () => gpus(1)));
+    const cpus = await Promise.all(Array.from({ length: 24 }, () => server.openPool(1, { resourceType: 'CPU' })));
     const claims = [any(1), any(1, { resource_type: 'CPU' })];
     const answers = await Promise.all(
-      Array.from({ length: 40 }, (_, index) => create(index % 2 ? claims : [...claims].reverse())),
+      Array.from({ length: 60 }, (_, index) => create(index % 2 ? claims : [...claims].reverse())),
     );
-    expect(answers.filter(({ status }) => status === 201)).toHaveLength(12);
-    expect(answers.filter(({ body }) => body.code === SHORT)).toHaveLength(28);
-    expect(await held(...pools, ...cpus)).toEqual(Array(24).fill(1));
+    expect(answers.filter(({ status }) => status === 201)).toHaveLength(24);
+    expect(answers.filter(({ body }) => body.code === SHORT)).toHaveLength(36);
+    expect(await held(...pools, ...cpus)).toEqual(Array(48).fill(1));
   });
 
   test('a key that was answered has that answer for ever, whether there would be a placement now or not', async () => {
@@ -182,6 +182,23 @@ describe('those who choose anew one after the other', () => {
     jest
       .spyOn(store, 'inventoriesOfKind')
       .mockResolvedValue([{ ...buildInventory({ resourceType: 'GPU' }), state: 'open' }]);
+
+  test('30 at the same moment for 25 pools that are all alike: each finds one until there is none', async () => {
+    const store = new MemoryPoolStore();
+    const writer = new PoolWriter(
+      store,
+      () => NOW,
+      async () => undefined,
+    );
+    const pools = Array.from({ length: 25 }, () => randomUUID());
+    for (const poolId of pools)
+      await writer.execute(poolId, { kind: 'open', resourceType: 'GPU', total: 1, revision: 1 });
+    const groups = new Groups(store, writer, randomUUID);
+    const results = await Promise.allSettled(Array.from({ length: 30 }, () => groups.allocate(request())));
+    expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(25);
+    const refused = results.flatMap((each) => (each.status === 'rejected' ? [each.reason] : []));
+    expect(refused).toMatchObject(Array(5).fill({ code: SHORT, facts: { available: 0, rejected: { [SHORT]: 25 } } }));
+  });
 
   test('one whose caller hangs up in its turn does not hold up the next', async () => {
     const { store, groups } = beginGroups((groupId) => groupId === 'id-1');
