@@ -5,11 +5,13 @@ import { unavailable } from '../../shared/errors';
 import { runService } from '../../shared/process/service';
 import { DaprPoolStore, SCHEMA } from './adapters/dapr-pool-store';
 import { Allocations } from './application/allocations';
+import { Candidates } from './application/candidates';
 import { keepExpiringLeases } from './application/expire-leases';
 import { Groups } from './application/groups';
 import { PoolWriter } from './application/pool-writer';
 import { Requests } from './application/requests';
 import { configure } from './config';
+import { candidateRoutes } from './http/candidate-routes';
 import { groupRoutes } from './http/group-routes';
 import { internalRoutes } from './http/internal-routes';
 import { requestRoutes } from './http/request-routes';
@@ -31,6 +33,7 @@ runService('allocation', configure, (_config, { sidecar, logger, metrics, stoppi
       ...publicRoutes(allocations, requests),
       ...requestRoutes(requests),
       ...groupRoutes(groups),
+      ...candidateRoutes(new Candidates(store)),
       ...internalRoutes(allocations, writer),
     ],
     checks: {

@@ -1,5 +1,6 @@
 import { silentLogger } from '../../shared/logging/logger';
 import type { Route } from '../../shared/http/route';
+import { candidateRoutes } from '../../services/allocation/http/candidate-routes';
 import { groupRoutes } from '../../services/allocation/http/group-routes';
 import { internalRoutes as inventoryRoutes } from '../../services/allocation/http/internal-routes';
 import { requestRoutes } from '../../services/allocation/http/request-routes';
@@ -22,6 +23,7 @@ export const ROUTES: Record<string, readonly Route[]> = {
     ...allocationRoutes(nothing, nothing),
     ...requestRoutes(nothing),
     ...groupRoutes(nothing),
+    ...candidateRoutes(nothing),
     ...inventoryRoutes(nothing, nothing),
   ],
   'task-runner': taskRoutes(nothing),

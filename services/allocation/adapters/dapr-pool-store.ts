@@ -3,7 +3,8 @@ import { outboxRows, outboxSchema } from '../../../shared/dapr/outbox';
 import type { Sidecar, StateOperation, StateRow } from '../../../shared/dapr/sidecar';
 import { IDEMPOTENCY_TTL_SECONDS } from '../../../shared/http/conditions';
 import type { Decision, PoolFact, Remembered } from '../domain/pool-commands';
-import type { Allocation, ReleasedAllocation } from '../domain/inventory';
+import { type Allocation, isOpen, type OpenInventory, type ReleasedAllocation } from '../domain/inventory';
+import type { Kind } from '../domain/placement';
 import type { AllocationRequest } from '../domain/queue';
 import type { HistoryFilter, PoolStore, Snapshot, Wanted } from '../ports/pool-store';
 import {
@@ -32,7 +33,10 @@ const requestKey = (id: string) => `request:${id}`;
 /** What became of a request can be read so long. */
 const ENDED_REQUEST_TTL_SECONDS = 86_400;
 
-/** Views and indexes over the state table; the index of a list has the list's own order. */
+/**
+ * Views and indexes over the state table; the index of a list has the list's own order. Labels of inventories have none: every
+ * grant writes one of those rows, and kind and place leave few to compare.
+ */
 export const SCHEMA = `
 CREATE OR REPLACE VIEW allocations AS
   SELECT state_json(value)->>'id' AS id, state_json(value)->>'resource_pool_id' AS resource_pool_id,
@@ -74,6 +78,8 @@ CREATE OR REPLACE VIEW allocation_requests AS
   FROM state WHERE key LIKE '${APP}||request:%' AND (expires_at IS NULL OR expires_at > now());
 CREATE INDEX IF NOT EXISTS state_inventories_by_waiting ON state ((state_json(value)->>'waiting_until'))
   WHERE key LIKE '${APP}||inventory:%' AND state_json(value)->>'waiting_until' IS NOT NULL;
+CREATE INDEX IF NOT EXISTS state_inventories_by_kind ON state
+  ((state_json(value)->>'resource_type'), (state_json(value)->>'location')) WHERE key LIKE '${APP}||inventory:%';
 ${outboxSchema(APP)}`;
 
 /** Inventories and allocations in Dapr's state store; lists through the PostgreSQL binding. */
@@ -170,6 +176,17 @@ export class DaprPoolStore implements PoolStore {
   async inventories(poolIds: readonly string[]) {
     const rows = await this.sidecar.get(poolIds.map(inventoryKey));
     return [...rows.values()].map((row) => inventoryRow.parse(row.value));
+  }
+
+  async inventoriesOfKind({ resourceType, location, labels }: Kind): Promise<OpenInventory[]> {
+    const params: unknown[] = [resourceType];
+    let where = `row->>'resource_type' = $1 AND state <> 'closed'`;
+    if (location !== undefined) where += ` AND row->>'location' = $${params.push(location)}`;
+    for (const [key, value] of labels) {
+      where += ` AND row->'labels' @> jsonb_build_object($${params.push(key)}::text, $${params.push(value)}::text)`;
+    }
+    const rows = await this.sidecar.query(`SELECT row::text FROM inventories WHERE ${where}`, params);
+    return rows.map((row) => inventoryRow.parse(row)).filter(isOpen);
   }
 
   async listAllocations({

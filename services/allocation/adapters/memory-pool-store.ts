@@ -1,6 +1,7 @@
 import type { CloudEvent } from '../../../shared/contracts/events';
 import { ConflictError } from '../../../shared/dapr/sidecar-error';
-import type { Allocation, Inventory, ReleasedAllocation } from '../domain/inventory';
+import type { Allocation, Inventory, OpenInventory, ReleasedAllocation } from '../domain/inventory';
+import { isOfKind, type Kind } from '../domain/placement';
 import type { Decision, PoolFact, Remembered } from '../domain/pool-commands';
 import type { AllocationRequest } from '../domain/queue';
 import type { AllocationFilter, HistoryFilter, PoolStore, Snapshot, Wanted } from '../ports/pool-store';
@@ -93,6 +94,11 @@ export class MemoryPoolStore implements PoolStore {
 
   inventories(poolIds: readonly string[]): Promise<Inventory[]> {
     return Promise.resolve([...pick(this.pools, poolIds).values()].map(({ inventory }) => inventory));
+  }
+
+  inventoriesOfKind(kind: Kind): Promise<OpenInventory[]> {
+    const all = [...this.pools.values()].map(({ inventory }) => inventory);
+    return Promise.resolve(all.filter((inventory) => isOfKind(inventory, kind)));
   }
 
   listAllocations({ poolId, serviceId, after, limit }: AllocationFilter): Promise<Allocation[]> {

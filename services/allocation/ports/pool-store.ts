@@ -1,4 +1,5 @@
-import type { Allocation, Inventory, ReleasedAllocation } from '../domain/inventory';
+import type { Allocation, Inventory, OpenInventory, ReleasedAllocation } from '../domain/inventory';
+import type { Kind } from '../domain/placement';
 import type { Decision, Remembered, State } from '../domain/pool-commands';
 import type { AllocationRequest } from '../domain/queue';
 import type { Keyset } from '../../../shared/http/paging';
@@ -51,6 +52,8 @@ export interface PoolStore {
   remember(id: string, answer: Remembered): Promise<void>;
   /** Inventories by pool id, open and closed; unknown ids are absent. */
   inventories(poolIds: readonly string[]): Promise<Inventory[]>;
+  /** Those of a kind that are not closed, in no certain order. May lag behind a commit of the last instant. */
+  inventoriesOfKind(kind: Kind): Promise<OpenInventory[]>;
   /** Oldest first, behind `after`. May lag behind a commit of the last instant; never shows a released one for long. */
   listAllocations(filter: AllocationFilter): Promise<Allocation[]>;
   /** What was released, the latest first, behind `after` (of releasedAt and id); also of a pool that is gone. */

@@ -7,26 +7,18 @@ import {
   poolState,
   queuePolicy,
 } from '../../../shared/contracts/inventory';
+import { labels, location, resourceType } from '../../../shared/contracts/kind';
 import type { Pool, PoolRequest } from '../domain/pool';
 
 /** How pools look on the wire. */
 
 const poolFields = {
   name: displayName.meta({ example: 'gpu-a100' }),
-  resource_type: displayName
-    .max(100)
-    .meta({ example: 'GPU', description: 'An open set; GPU, CPU and Memory are the usual ones.' }),
+  resource_type: resourceType,
   total_capacity: capacity,
-  location: displayName.max(100).meta({ example: 'eu-west-1' }),
+  location,
 };
 
-const labelKey = z
-  .string()
-  .regex(
-    /^[A-Za-z0-9]([A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?$/,
-    'must be 1 to 63 letters, digits and . _ / - between them',
-  );
-const labelValue = displayName.max(100);
 const units = z.int().min(0, 'must be a whole number of at least 0');
 
 /** The terms of a pool; the domain holds what they must be to each other. */
@@ -53,10 +45,7 @@ const termFields = {
     description:
       'Of requests that wait. strict: by priority, then first come, and nobody overtakes whoever is at the head. best_effort: whatever fits is granted, in the same order.',
   }),
-  labels: z
-    .record(labelKey, labelValue)
-    .refine((labels) => Object.keys(labels).length <= 32, 'must be 32 at most')
-    .meta({ description: 'For finding pools: at most 32.', example: { team: 'vision', tier: 'spot' } }),
+  labels: labels.meta({ description: 'For finding pools: at most 32.' }),
 };
 
 /** Callers that do not know of terms leave them alone: that is why PUT does not put back to their defaults what it lacks. */
@@ -130,16 +119,3 @@ export function present(pool: Pool, inventory: InventoryView): z.input<typeof po
     updated_at: pool.updatedAt,
   };
 }
-
-/** `key:value`, several times for several labels that a pool must all have; a key holds no colon. */
-const labelFilter = z.string().transform((text, context): [string, string] => {
-  const colon = text.indexOf(':');
-  const key = labelKey.safeParse(text.slice(0, Math.max(0, colon)));
-  const value = labelValue.safeParse(text.slice(colon + 1));
-  if (key.success && value.success) return [key.data, value.data];
-  context.addIssue({ code: 'custom', message: 'must be key:value' });
-  return z.NEVER;
-});
-export const labelFilters = z
-  .preprocess((value) => [value].flat(), z.array(labelFilter).max(32))
-  .meta({ description: '`key:value`; several times for several labels, all of which a pool must have.' });
