@@ -14,7 +14,7 @@ import type { Sidecar, StateOperation } from './sidecar';
 const PREFIX = 'outbox:';
 const BATCH = 500;
 /** Events of so many milliseconds go out together: a request to the sidecar costs as much as twenty events in it. */
-const GATHER_MS = 20;
+const GATHER_MS = 50;
 /** Rows that may be handed over and not be published yet; what comes beyond is found in the database. */
 const HANDED = 1_000;
 /** So old are rows that a look at the database takes up: younger ones are in the hands of whoever wrote them. */
