@@ -35,6 +35,10 @@ export async function startPostgres(instance: Instance, password: string): Promi
     // four sidecars with 32 connections each, replicas, tests and a person with psql
     max_connections: '250',
     shared_buffers: '128MB',
+    // a table without statistics is read by the wrong index, or whole, for every change; in a new database that is the first
+    // minute with the usual setting
+    autovacuum_naptime: '5s',
+    random_page_cost: '1.1',
     timezone: 'UTC',
     log_timezone: 'UTC',
   };

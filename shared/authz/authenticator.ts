@@ -1,4 +1,4 @@
-import { createPublicKey, createSecretKey, type KeyObject } from 'node:crypto';
+import { createHash, createPublicKey, createSecretKey, type KeyObject } from 'node:crypto';
 import jwt from 'jsonwebtoken';
 import jwksClient from 'jwks-rsa';
 import { z } from 'zod';
@@ -22,6 +22,11 @@ export interface TokenRules {
   issuer: string;
   audience: string;
 }
+
+/** Tokens that were found good; beyond it all are forgotten. */
+const REMEMBERED = 1_000;
+/** How long one is not verified again: a key that is withdrawn stops working within that. */
+const REMEMBERED_MS = 60_000;
 
 const claims = z.object({
   // a UUID and nothing else: a `sub` such as "admin" would otherwise match the role of that name
@@ -55,6 +60,8 @@ export function createAuthenticator(rules: TokenRules): Authenticate {
       ? undefined
       : jwksClient({ jwksUri: rules.jwksUrl, cache: true, cacheMaxAge: 600_000, rateLimit: true, timeout: 3_000 });
   const publicKeys = new Map<string, { pem: string; key: KeyObject }>();
+  /** By the hash of the token: nobody finds tokens in the memory of the process. */
+  const good = new Map<string, { identity: Identity; until: number }>();
 
   async function keyFor(header: jwt.JwtHeader): Promise<{ key: KeyObject; algorithms: jwt.Algorithm[] }> {
     if (header.alg === 'HS256' && secret) return { key: secret, algorithms: ['HS256'] };
@@ -94,6 +101,9 @@ export function createAuthenticator(rules: TokenRules): Authenticate {
         'Send a token in the header "Authorization: Bearer <JWT>".',
       );
     }
+    const hash = createHash('sha256').update(token).digest('base64');
+    const known = good.get(hash);
+    if (known && Date.now() < known.until) return known.identity;
     const { key, algorithms } = await keyFor(headerOf(token));
     let payload: unknown;
     try {
@@ -106,6 +116,9 @@ export function createAuthenticator(rules: TokenRules): Authenticate {
     const parsed = claims.safeParse(payload);
     if (!parsed.success)
       throw refused('The token needs "sub" (a UUID), "exp" and, for roles, "roles" (a list of names).');
-    return { sub: parsed.data.sub, roles: parsed.data.roles };
+    const { sub, exp, roles } = parsed.data;
+    if (good.size >= REMEMBERED) good.clear();
+    good.set(hash, { identity: { sub, roles }, until: Math.min(exp * 1000, Date.now() + REMEMBERED_MS) });
+    return { sub, roles };
   };
 }

@@ -13,6 +13,8 @@ import type { Sidecar, StateOperation } from './sidecar';
  */
 const PREFIX = 'outbox:';
 const BATCH = 500;
+/** Events of so many milliseconds go out together: a request to the sidecar costs as much as twenty events in it. */
+const GATHER_MS = 50;
 /** Rows that may be handed over and not be published yet; what comes beyond is found in the database. */
 const HANDED = 1_000;
 /** So old are rows that a look at the database takes up: younger ones are in the hands of whoever wrote them. */
@@ -36,11 +38,13 @@ function rowsOf(events: readonly CloudEvent[]): Row[] {
   return [...rows.values()];
 }
 
-function keyOf(row: Row): string {
-  const [first] = row;
+function firstOf([first]: Row): CloudEvent {
   if (!first) throw new Error('a row of the outbox has an event');
-  return `${PREFIX}${first.id}`;
+  return first;
 }
+
+const keyOf = (row: Row): string => `${PREFIX}${firstOf(row).id}`;
+const topicOf = (row: Row): string => firstOf(row).type;
 
 /** Forms an event; `id` should follow from what happened (`uuidFromName`), so that telling twice is telling once. */
 export function newEvent<T extends EventType>(
@@ -65,8 +69,8 @@ export function outboxSchema(appId: string): string {
 
 export interface Relay {
   /**
-   * Says that a transaction with events was committed; they go out at once. Handed over, all of the transaction's events
-   * are not read from the database again.
+   * Says that a transaction with events was committed; they go out in a moment. Handed over, all of the transaction's
+   * events are not read from the database again.
    */
   wake(events?: readonly CloudEvent[]): void;
   stop(): Promise<void>;
@@ -107,35 +111,32 @@ export function startRelay(options: {
   /** Publishes rows and removes those that the broker has taken whole. */
   async function send(rows: readonly Row[]): Promise<void> {
     metrics.outboxWaiting.set(rows.length);
-    let sent = 0;
-    let failure: Error | undefined;
-    for (const topic of new Set(rows.map((row) => row[0]?.type ?? 'allocation.created'))) {
+    const publish = async (topic: string): Promise<Row[]> => {
       const ofTopic = rows.filter((row) => row[0]?.type === topic);
-      try {
-        const taken = await sidecar.publish(topic, ofTopic.flat());
-        const whole = ofTopic.filter((row) => row.every(({ id }) => taken.has(id)));
-        if (whole.length > 0) await sidecar.transact(whole.map((row) => ({ remove: keyOf(row) })));
-        metrics.relayed.inc(taken.size);
-        sent += whole.length;
-      } catch (error) {
-        // one topic that does not go out must not hold up the others
-        failure = error instanceof Error ? error : new Error(messageOf(error));
-      }
+      const taken = await sidecar.publish(topic, ofTopic.flat());
+      metrics.relayed.inc(taken.size);
+      return ofTopic.filter((row) => row.every(({ id }) => taken.has(id)));
+    };
+    // one topic that does not go out must not hold up the others
+    const results = await Promise.allSettled([...new Set(rows.map(topicOf))].map(publish));
+    const whole = results.flatMap((result) => (result.status === 'fulfilled' ? result.value : []));
+    if (whole.length > 0) await sidecar.transact(whole.map((row) => ({ remove: keyOf(row) })));
+    const failed = results.find((result) => result.status === 'rejected');
+    if (failed) throw failed.reason;
+    if (whole.length < rows.length) {
+      throw new Error(`the broker refused events of ${rows.length - whole.length} transactions`);
     }
-    if (failure) throw failure;
-    if (sent < rows.length) throw new Error(`the broker refused events of ${rows.length - sent} transactions`);
     metrics.outboxWaiting.set(0);
   }
 
   async function run(): Promise<void> {
     try {
-      do {
-        again = false;
-        const fresh = handed;
-        handed = [];
-        if (fresh.length > 0) await send(fresh);
-        while (!stopped && look !== 'nothing') await send(await find());
-      } while (again && !stopped);
+      await new Promise((resolve) => setTimeout(resolve, GATHER_MS));
+      again = false;
+      const fresh = handed;
+      handed = [];
+      if (fresh.length > 0) await send(fresh);
+      while (!stopped && look !== 'nothing') await send(await find());
       if (failing) logger.info('events flow again', { activity: 'outbox.relay', result: 'ok' });
       failing = false;
     } catch (error) {

@@ -7,11 +7,12 @@ const LOCK = 727_274;
 
 /**
  * What every service's views and indexes build on: the JSON of a state row, as an immutable function so that an index
- * may be made over it.
+ * may be made over it. In plpgsql, because a function in SQL that is not inlined costs 20 µs a call, and an insert calls it
+ * for every column of every index.
  */
 const COMMON = `
-CREATE OR REPLACE FUNCTION state_json(bytea) RETURNS jsonb LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-  AS $$ SELECT convert_from($1, 'UTF8')::jsonb $$;`;
+CREATE OR REPLACE FUNCTION state_json(bytea) RETURNS jsonb LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
+  AS $$ BEGIN RETURN convert_from($1, 'UTF8')::jsonb; END $$;`;
 
 /**
  * Makes a service's views and indexes over Dapr's table `state`; tries until the database is there.

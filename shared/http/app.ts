@@ -39,6 +39,10 @@ export function createApp(options: AppOptions): Express {
   const app = express();
   app.disable('x-powered-by').disable('etag').set('query parser', 'simple');
   app.use(begin(options));
+  // first of all: each path that is tried before costs every request
+  for (const route of options.routes) {
+    app[route.method](route.path.replace(/\{(\w+)\}/g, ':$1'), handlerOf(route, options));
+  }
   app.get('/livez', (_request, response) => void response.json({ status: 'ok' }));
   app.get('/readyz', readiness(options.checks));
   app.get('/metrics', async (_request, response) => {
@@ -46,10 +50,7 @@ export function createApp(options: AppOptions): Express {
   });
   const document = openApiDocument(options.service, options.routes);
   app.get('/openapi.json', (_request, response) => void response.json(document));
-  app.use(docsPage(options.service));
-  for (const route of options.routes) {
-    app[route.method](route.path.replace(/\{(\w+)\}/g, ':$1'), handlerOf(route, options));
-  }
+  app.use('/docs', docsPage(options.service));
   app.use(() => {
     throw new AppError(
       'not_found',
@@ -128,7 +129,10 @@ function handlerOf(route: Route, options: AppOptions): RequestHandler {
     const parsedBody = parse(route.body, body, 'body', faults);
     if (faults.length > 0) throw invalid(faults);
     const hangUp = new AbortController();
-    response.on('close', () => hangUp.abort());
+    response.on('close', () => {
+      // aborted after every answer, it would cost a DOMException with its stack
+      if (!response.writableFinished) hangUp.abort();
+    });
     const output = await route.handle({
       params,
       query,

@@ -10,11 +10,11 @@ const PAGE = (service: string): string => `<!doctype html>
 
 const START = `window.ui = SwaggerUIBundle({ url: 'openapi.json', dom_id: '#swagger-ui', deepLinking: true });`;
 
-/** `/docs`: the OpenAPI document as a page to browse and try. */
+/** For `/docs`: the OpenAPI document as a page to browse and try. */
 export function docsPage(service: string): Router {
   const router = express.Router();
-  router.get('/docs', (_request, response) => void response.type('html').send(PAGE(service)));
-  router.get('/docs/start.js', (_request, response) => void response.type('js').send(START));
-  router.use('/docs', express.static(getAbsoluteFSPath(), { index: false }));
+  router.get('/', (_request, response) => void response.type('html').send(PAGE(service)));
+  router.get('/start.js', (_request, response) => void response.type('js').send(START));
+  router.use(express.static(getAbsoluteFSPath(), { index: false }));
   return router;
 }

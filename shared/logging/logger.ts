@@ -34,7 +34,11 @@ const SECRET_TEXT = [
   /((?:authorization|cookie|[\w-]*(?:token|secret|password|api[_-]?key))["']?\s*[:=]\s*["']?(?:(?:basic|bearer)\s+)?)[^\s"',;}&]+/gi,
 ];
 
+/** Each of these needs one of these: most texts need no closer look. */
+const MAY_HOLD_SECRET = /[=:@]|eyJ|bearer/i;
+
 function redactText(text: string): string {
+  if (!MAY_HOLD_SECRET.test(text)) return text;
   return SECRET_TEXT.reduce(
     (cleaned, pattern) =>
       cleaned.replace(pattern, (_, kept: unknown) => `${typeof kept === 'string' ? kept : ''}[redacted]`),

@@ -1,4 +1,3 @@
-import { createServer } from 'node:http';
 import { createAuthenticator } from '../authz/authenticator';
 import { createAuthorizer } from '../authz/authorizer';
 import { connectSidecar, type Sidecar } from '../dapr/sidecar';
@@ -6,6 +5,7 @@ import { messageOf } from '../errors';
 import { createApp } from '../http/app';
 import { createMetrics, type Metrics } from '../http/metrics';
 import type { Route } from '../http/route';
+import { serverOf } from '../http/server';
 import { createLogger, type Logger } from '../logging/logger';
 import { ConfigError } from './config';
 
@@ -96,7 +96,7 @@ async function serve<C extends BaseConfig>(
     metrics,
     logger,
   });
-  const server = createServer(app);
+  const server = serverOf(app);
   // longer than the sidecar keeps an idle connection, so that it never meets one that we are closing
   server.keepAliveTimeout = 95_000;
   await new Promise<void>((resolve, reject) => {

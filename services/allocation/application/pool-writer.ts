@@ -20,6 +20,9 @@ const BATCH = 64;
 const QUEUE = 2_000;
 /** Transactions under way at a time, each on pools of its own: the second fills the time that the first waits for the disk. */
 const LANES = 2;
+/** Fewer orders than this wait so many milliseconds for company, or for the end of the first, before they get a second. */
+const WORTH_A_LANE = 16;
+const COMPANY_MS = 5;
 const ATTEMPTS = 40;
 
 interface Waiting {
@@ -41,6 +44,7 @@ export class PoolWriter {
   private readonly busy = new Set<string>();
   private requestsChanged: () => void = () => undefined;
   private lanes = 0;
+  private gathering = false;
 
   constructor(
     private readonly store: PoolStore,
@@ -76,19 +80,31 @@ export class PoolWriter {
     this.requestsChanged = listener;
   }
 
-  private fillLanes(): void {
+  private fillLanes(waited = false): void {
     while (this.lanes < LANES) {
+      if (this.lanes > 0 && this.queue.length < WORTH_A_LANE && !waited) return this.waitForCompany();
       const batch = this.nextBatch();
       if (batch.length === 0) return;
       const pools = new Set(batch.flatMap(({ order }) => poolsOf(order)));
       for (const poolId of pools) this.busy.add(poolId);
       this.lanes += 1;
-      void this.serve(batch).finally(() => {
+      void this.serve(batch).then((answer) => {
         for (const poolId of pools) this.busy.delete(poolId);
         this.lanes -= 1;
+        // first, so that whoever is answered and asks again finds the lane free
+        answer();
         this.fillLanes();
       });
     }
+  }
+
+  private waitForCompany(): void {
+    if (this.gathering || this.queue.length === 0) return;
+    this.gathering = true;
+    void this.pause(COMPANY_MS).then(() => {
+      this.gathering = false;
+      this.fillLanes(true);
+    });
   }
 
   /** The first orders whose pools no other transaction is changing; whoever stays behind keeps its place in its pools. */
@@ -109,14 +125,17 @@ export class PoolWriter {
     return batch;
   }
 
-  private async serve(batch: readonly Waiting[]): Promise<void> {
+  /** @returns what answers them all */
+  private async serve(batch: readonly Waiting[]): Promise<() => void> {
     try {
       const outcomes = await this.carryOut(batch);
-      batch.forEach((waiting, index) => settle(waiting, outcomes[index]));
+      return () => batch.forEach((waiting, index) => settle(waiting, outcomes[index]));
     } catch (error) {
-      if (error instanceof AppError || batch.length === 1) for (const { reject } of batch) reject(error);
+      if (error instanceof AppError || batch.length === 1) return () => batch.forEach(({ reject }) => reject(error));
       // a row that cannot be read, for example: it must not fail the neighbours
-      else for (const waiting of batch) await this.serve([waiting]);
+      const answers: (() => void)[] = [];
+      for (const waiting of batch) answers.push(await this.serve([waiting]));
+      return () => answers.forEach((answer) => answer());
     }
   }
 
