@@ -15,7 +15,7 @@ export class MemoryPoolStore implements PoolStore {
   private readonly released: ReleasedAllocation[] = [];
   private readonly answers = new Map<string, Remembered>();
 
-  read({ poolIds, allocationIds, rememberedIds }: Wanted): Promise<Snapshot> {
+  read({ poolIds, allocationIds, rememberedIds, endedIds = [] }: Wanted): Promise<Snapshot> {
     const pools = pick(this.pools, poolIds);
     const versions = new Map<string, number>();
     for (const id of poolIds) versions.set(id, pools.get(id)?.version ?? 0);
@@ -23,6 +23,7 @@ export class MemoryPoolStore implements PoolStore {
       inventories: new Map([...pools].map(([id, { inventory }]) => [id, inventory])),
       allocations: pick(this.allocations, allocationIds),
       remembered: pick(this.answers, rememberedIds),
+      ended: new Set(endedIds.filter((id) => this.released.some((row) => row.id === id))),
       versions,
     });
   }

@@ -158,6 +158,11 @@ class Work {
     this.facts.push({ kind: 'remembered', id: idempotency.id, answer });
   }
 
+  /** An id is used once: made again after its end, it would have two histories under one name. */
+  private madeBefore(id: string): boolean {
+    return this.allocations.has(id) || this.state.ended?.has(id) === true;
+  }
+
   private make(allocation: Allocation, traceparent: string | undefined): void {
     this.allocations.set(allocation.id, allocation);
     this.facts.push({ kind: 'allocated', allocation, traceparent });
@@ -167,12 +172,12 @@ class Work {
     const { leaseSeconds, ...wanted } = command.allocation;
     const answer = this.answered(command);
     if (answer !== undefined) {
-      // under an id of the caller's choosing: given back since, so this request comes late
-      if (answer === wanted.id && !this.allocations.has(wanted.id)) throw alreadyGivenBack(wanted.id);
+      // a task's, under an id of the caller's choosing: given back since, so this request comes late
+      if (wanted.taskId !== null && !this.allocations.has(answer)) throw alreadyGivenBack(answer);
       return answer;
     }
     // the same id again: an answer was lost on the way
-    if (this.allocations.has(wanted.id)) return wanted.id;
+    if (this.madeBefore(wanted.id)) return wanted.id;
     const { now } = this;
     this.put(take(this.opened(poolId), wanted.capacity, now));
     const lease = leaseFrom(leaseSeconds, now);
@@ -186,7 +191,7 @@ class Work {
     if (answer !== undefined) return answer;
     const { groupId, serviceId, createdBy, claims, traceparent } = command;
     // the same ids again: an answer of the store was lost on the way
-    if (claims.some(({ allocationId }) => this.allocations.has(allocationId))) return groupId;
+    if (claims.some(({ allocationId }) => this.madeBefore(allocationId))) return groupId;
     // all of them on copies first: a claim that cannot be met leaves nothing behind
     const drawn = new Map<string, Inventory>();
     for (const { poolId, capacity } of claims) {

@@ -13,6 +13,8 @@ export interface Wanted {
   poolIds: readonly string[];
   allocationIds: readonly string[];
   rememberedIds: readonly string[];
+  /** Allocations of which only is asked whether they were released. */
+  endedIds?: readonly string[];
 }
 
 export interface AllocationFilter {

@@ -78,6 +78,9 @@ export function describePoolStore(
       const [kept, gone] = [allocate({ capacity: 3 }), allocate({ capacity: 4 })];
       await carryOut(poolId, kept, gone);
       await carryOut(poolId, release(gone.allocation.id));
+      const endedIds = [kept.allocation.id, gone.allocation.id];
+      const { ended } = await store.read({ poolIds: [], allocationIds: [], rememberedIds: [], endedIds });
+      expect(ended).toEqual(new Set([gone.allocation.id]));
       expect(await store.allocation(gone.allocation.id)).toBeUndefined();
       expect(await store.allocation(kept.allocation.id)).toBeDefined();
       expect((await store.inventories([poolId]))[0]?.allocated).toBe(3);
