@@ -56,7 +56,7 @@ export class Cluster {
 
   /** Sends a request to one of the replicas; the client may hang up before it has an answer. Always resolves. */
   ask(from: string, wish: Wish, call: Call, hangUpAfter?: number): Promise<Answer> {
-    const { scheduler, network, ledger } = this.parts;
+    const { scheduler, network, ledger, plant } = this.parts;
     const index = scheduler.whole(0, this.processes.length - 1);
     const what = `${from} ${wish.what}`;
     const gone = new AbortController();
@@ -79,8 +79,13 @@ export class Cluster {
           hear(LOST);
         };
         process.mourners.add(die);
-        gone.signal.addEventListener('abort', leave);
-        const { result, ids } = process.drawing(() => call(process, gone.signal));
+        gone.signal.addEventListener('abort', () => {
+          if (!process.alive || !this.open.has(send)) return;
+          leave();
+          if (!send.ids.some((id) => process.hasBegun(id))) ledger.hungUp(send);
+        });
+        const signal = plant.hears?.(gone.signal) ?? gone.signal;
+        const { result, ids } = process.drawing(() => call(process, signal));
         ledger.drew(send, ids);
         void result
           .then((value): Answer => ({ kind: 'done', value: value ?? undefined }), answerOf)

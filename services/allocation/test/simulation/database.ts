@@ -19,7 +19,10 @@ export interface Content {
 export const EMPTY: Content = { inventories: new Map(), live: new Map(), ended: [], events: [] };
 const ALL = 1_000_000;
 
-/** The memory adapter, with the rows of the outbox that are written in the same transaction. */
+/**
+ * The memory adapter, with the rows of the outbox that are written in the same transaction. A read shows one instant, as
+ * Dapr's bulk read of PostgreSQL does: it is one statement.
+ */
 export class Database extends MemoryPoolStore {
   /** Whether anything was written since somebody looked. */
   changed = false;

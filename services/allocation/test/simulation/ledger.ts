@@ -91,6 +91,13 @@ export class Ledger {
     for (const id of ids) this.drawnFor.set(id, send);
   }
 
+  /** Before its turn: it must come to nothing. */
+  hungUp(send: Send): void {
+    if (send.ids.length === 0) return;
+    this.count('hung up before its turn');
+    send.answer = { kind: 'refused', code: 'a hang-up' };
+  }
+
   madeBy(token: string): Made[] {
     return [...this.made.values()].filter(({ allocation }) => allocation.createdBy === token);
   }

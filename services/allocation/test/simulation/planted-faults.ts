@@ -171,6 +171,11 @@ export const PLANTED: readonly PlantedFault[] = [
     }),
   },
   {
+    name: 'a replica that does not hear that a client hangs up',
+    breaks: 'what was refused is not there',
+    plant: () => ({ hears: () => new AbortController().signal }),
+  },
+  {
     name: 'a store that writes a group without its last member',
     breaks: 'a group is made whole or not at all',
     plant: () => ({

@@ -25,6 +25,8 @@ export interface Plant {
   seen?: (store: PoolStore) => PoolStore;
   leases?: (loop: LeaseLoop) => LeaseLoop;
   broker?: (broker: RelaySide) => RelaySide;
+  /** What a replica hears of a client that hangs up. */
+  hears?: (hungUp: AbortSignal) => AbortSignal;
 }
 
 export interface LeaseLoop {
@@ -40,6 +42,8 @@ export interface Process extends Life {
   groups: Groups;
   /** The ids that were drawn while `work` ran, up to where it first waited. */
   drawing<T>(work: () => T): { result: T; ids: string[] };
+  /** Whether an allocation under this id has come to its turn. */
+  hasBegun(id: string): boolean;
   /** What is to be done when it dies. */
   mourners: Set<() => void>;
 }
@@ -62,7 +66,12 @@ export function startProcess(
     metrics,
     later: (work, ms) => scheduler.after(ms, `${name} relay looks`, work, life),
   });
+  const begun = new Set<string>();
   const waking = replacing(remote, {
+    read: (wanted) => {
+      for (const id of wanted.allocationIds) begun.add(id);
+      return remote.read(wanted);
+    },
     commit: async (snapshot, decision) => {
       await remote.commit(snapshot, decision);
       const told = decision.facts.flatMap((fact) =>
@@ -86,6 +95,7 @@ export function startProcess(
     writer,
     allocations: new Allocations(store, writer, newId, now),
     groups: new Groups(store, writer, newId),
+    hasBegun: (id: string) => begun.has(id),
     mourners: new Set<() => void>(),
     drawing: <T>(work: () => T) => {
       drawn = [];
