@@ -105,16 +105,23 @@ const INVARIANTS: Record<string, (change: Change) => string | undefined> = {
       return promised !== undefined && promised > releasedAt ? `${told}, promised until ${promised}` : undefined;
     }),
 
-  'one event tells of each start, one of each end, and none of anything else': ({ before, after, ledger }) => {
-    if (before.events.length === after.events.length && before.live.size === after.live.size) return undefined;
-    const ids = after.events.map(({ id }) => id).sort();
-    const expected = [...ledger.made.values()]
-      .flatMap(({ startEvent, endEvent, released }) => (released ? [startEvent, endEvent] : [startEvent]))
-      .sort();
-    const at = expected.findIndex((id, index) => ids[index] !== id);
-    return at === -1 && ids.length === expected.length
+  'one event tells of each start, one of each end, and none of anything else': ({ after, ledger }) => {
+    const ids = new Set<string>();
+    const told = new Set<string>();
+    for (const { id, type, data } of after.events) {
+      ids.add(id);
+      if ('allocation_id' in data) told.add(`${type} ${data.allocation_id}`);
+    }
+    let expected = 0;
+    const untold = first(ledger.made.values(), ({ allocation: { id }, released }) => {
+      expected += released ? 2 : 1;
+      if (!told.has(`allocation.created ${id}`)) return `no event tells of the start of ${id}`;
+      return released && !told.has(`allocation.released ${id}`) ? `no event tells of the end of ${id}` : undefined;
+    });
+    if (untold !== undefined) return untold;
+    return ids.size === expected && after.events.length === expected
       ? undefined
-      : `${ids.length} events where ${expected.length} are to be`;
+      : `${after.events.length} events with ${ids.size} ids, where ${expected} are to be`;
   },
 };
 

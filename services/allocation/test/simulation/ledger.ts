@@ -1,4 +1,3 @@
-import { uuidFromName } from '../../../../shared/contracts/ids';
 import { AppError } from '../../../../shared/errors';
 import type { Allocation, ReleasedAllocation } from '../../domain/inventory';
 import { type Content, EMPTY } from './database';
@@ -41,9 +40,6 @@ export interface Send {
 export interface Made {
   allocation: Allocation;
   at: number;
-  /** The ids of the events that tell of its start and of its end. */
-  startEvent: string;
-  endEvent: string;
   released?: ReleasedAllocation;
 }
 
@@ -131,11 +127,11 @@ export class Ledger {
     for (const allocation of after.live.values()) {
       const known = this.made.get(allocation.id);
       if (known) known.allocation = allocation;
-      else this.made.set(allocation.id, newlyMade(allocation, at));
+      else this.made.set(allocation.id, { allocation, at });
     }
     const newlyEnded: ReleasedAllocation[] = [];
     for (const released of after.ended) {
-      const known = this.made.get(released.id) ?? newlyMade(released, at);
+      const known = this.made.get(released.id) ?? { allocation: released, at };
       if (known.released) continue;
       this.made.set(released.id, { ...known, released });
       newlyEnded.push(released);
@@ -143,12 +139,6 @@ export class Ledger {
     }
     return { before, after, newlyEnded, ledger: this, now: scheduler.now() };
   }
-}
-
-function newlyMade(allocation: Allocation, at: number): Made {
-  const { id } = allocation;
-  const startEvent = uuidFromName(`allocation.created:${id}`);
-  return { allocation, at, startEvent, endEvent: uuidFromName(`allocation.released:${id}`) };
 }
 
 /** An error that is neither a refusal nor a 503 is a bug, and is thrown on. */

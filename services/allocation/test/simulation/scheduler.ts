@@ -26,6 +26,7 @@ export class Scheduler {
   private readonly queue: Task[] = [];
   private clock = 0;
   private state: number;
+  private ids = 0;
   private notes = '';
 
   constructor(readonly seed: number) {
@@ -65,13 +66,11 @@ export class Scheduler {
     return choices[Math.floor(this.random() * choices.length)]!;
   }
 
+  /** In no order, and never the same again. */
   readonly uuid = (): string => {
-    const digits = Array.from({ length: 4 }, () =>
-      Math.floor(this.random() * 2 ** 32)
-        .toString(16)
-        .padStart(8, '0'),
-    ).join('');
-    return `${digits.slice(0, 8)}-${digits.slice(8, 12)}-4${digits.slice(13, 16)}-8${digits.slice(17, 20)}-${digits.slice(20)}`;
+    this.ids += 1;
+    const random = Math.floor(this.random() * 2 ** 32);
+    return `${random.toString(16).padStart(8, '0')}-0000-4000-8000-${String(this.ids).padStart(12, '0')}`;
   };
 
   /** @param life without which it does not happen. @returns what calls it off */
