@@ -15,7 +15,7 @@ export async function administer(world: World, poolId: string, changes: number):
   for (let revision = 2; revision < changes + 2; revision += 1) {
     await scheduler.sleep(scheduler.between(0, 2_000), `administrator of ${poolId.slice(0, 2)} thinks`);
     if (world.quiet) return;
-    if (revision > 3 && scheduler.chance(0.15)) {
+    if (scheduler.chance(0.15)) {
       await change(world, poolId, { kind: 'close', revision });
       continue;
     }
@@ -64,7 +64,7 @@ async function change(world: World, poolId: string, command: Change): Promise<vo
   };
   // a repetition may still be on its way when the next change is asked for
   const again = scheduler.chance(0.2)
-    ? scheduler.sleep(scheduler.between(0, 500), 'administrator repeats').then(insist)
+    ? scheduler.sleep(scheduler.between(0, 3_000), 'administrator repeats').then(insist)
     : undefined;
   await insist();
   if (scheduler.chance(0.5)) await again;

@@ -2,7 +2,7 @@ import { REFUSED_GRANTS } from '../../../../shared/contracts/inventory';
 import type { Allocation } from '../../domain/inventory';
 import type { Call } from './cluster';
 import { type Answer, type Ledger, type Send, type Wish } from './ledger';
-import type { Held, World } from './world';
+import type { World } from './world';
 
 const GRANTED: readonly string[] = [...REFUSED_GRANTS, 'allocation.busy'];
 
@@ -112,6 +112,31 @@ async function allocate(client: Client): Promise<void> {
   );
   if (answer.kind !== 'done') return;
   remember(held, { poolId, id: answer.value!, serviceId, leased: leaseSeconds !== undefined });
+  if (idempotency && scheduler.chance(0.2)) await reuseKey(client, poolId, idempotency.id);
+}
+
+/** Another content under a key that was used: refused for ever. */
+async function reuseKey(client: Client, poolId: string, key: string): Promise<void> {
+  const { scheduler, serviceIds } = client.world;
+  const token = scheduler.uuid();
+  const wish: Wish = {
+    token,
+    what: `reuse-key for ${poolId.slice(0, 2)}`,
+    once: true,
+    refusals: ['request.idempotency_key_reused'],
+    verify: (answer) => (answer.kind === 'done' ? `another content made ${answer.value}` : undefined),
+  };
+  const idempotency = { id: key, fingerprint: 'another content' };
+  await client.ask(wish, ({ allocations }, signal) =>
+    allocations.allocate({
+      poolId,
+      serviceId: scheduler.pick(serviceIds),
+      capacity: 1,
+      createdBy: token,
+      idempotency,
+      signal,
+    }),
+  );
 }
 
 async function allocateForTask(client: Client): Promise<void> {
@@ -172,10 +197,11 @@ function ends(token: string, what: string, concerns: (allocation: Allocation) =>
     ends: concerns,
     refusals: ['allocation.busy', 'pool.not_found', missing],
     verify: (answer, send, ledger) => {
+      if (answer.kind === 'refused' && answer.code !== missing) return undefined;
       const left = ledger.heldSince(send, concerns);
-      return left && (answer.kind === 'done' || answer.code === missing)
-        ? `${answer.kind}, but ${left.id} is held`
-        : undefined;
+      if (left) return `${answer.kind}, but ${left.id} is held`;
+      const own = [...ledger.made.values()].some(({ released }) => released?.releasedBy === token);
+      return answer.kind === 'refused' && own && ledger.sent(send.wish) === 1 ? 'refused what it has done' : undefined;
     },
   };
 }
@@ -233,35 +259,26 @@ async function renew(client: Client): Promise<void> {
   if (!one?.leased) return;
   const seconds = forTasks ? 2 : scheduler.pick([undefined, 2, 2, null]);
   if (seconds === null) one.leased = false;
-  const promise = { end: '' };
   const wish: Wish = {
     token: scheduler.uuid(),
     what: `renew ${one.id.slice(0, 4)} ${seconds}`,
     once: true,
     refusals: ['allocation.busy', 'allocation.not_found', 'allocation.not_leased'],
     verify: (answer, send, ledger) => {
+      const there = ledger.heldSince(send, ({ id }) => id === one.id);
       if (answer.kind === 'refused') {
-        const there = ledger.heldSince(send, ({ id }) => id === one.id);
         return there && answer.code === 'allocation.not_found' ? `refused, but ${one.id} is held` : undefined;
       }
-      if (promise.end > (ledger.promised.get(one.id) ?? '')) ledger.promised.set(one.id, promise.end);
-      return undefined;
+      const end = there?.lease?.expiresAt;
+      if (end === undefined || seconds === null) return undefined;
+      ledger.promised.set(one.id, end);
+      const least = scheduler.timeOf(send.at + (seconds ?? 1) * 1_000);
+      return end < least ? `${one.id} is held until ${end}, not ${least}` : undefined;
     },
   };
-  await client.ask(wish, async (process) => {
-    promise.end = await (forTasks
-      ? renewForTask(process.allocations, one)
-      : renewOne(process.allocations, one, seconds));
+  await client.ask(wish, async ({ allocations }) => {
+    const { poolId, id } = one;
+    if (forTasks) await allocations.renewForTasks([{ poolId, allocationId: id }], 2);
+    else await allocations.renew(poolId, id, seconds);
   });
-}
-
-type Service = Parameters<Call>[0]['allocations'];
-
-async function renewOne(service: Service, { poolId, id }: Held, seconds: number | null | undefined): Promise<string> {
-  return (await service.renew(poolId, id, seconds)).lease?.expiresAt ?? '';
-}
-
-async function renewForTask(service: Service, { poolId, id: allocationId }: Held): Promise<string> {
-  await service.renewForTasks([{ poolId, allocationId }], 2);
-  return '';
 }

@@ -1,10 +1,12 @@
 import { AppError } from '../../../../shared/errors';
 import type { Allocation, ReleasedAllocation } from '../../domain/inventory';
 import { type Content, EMPTY } from './database';
+import { NO_ANSWER } from './network';
 import type { Scheduler } from './scheduler';
 
-/** What a client hears: `lost` is a broken connection or a 503, after which it knows nothing. */
-export type Answer = { kind: 'done'; value: string | undefined } | { kind: 'refused'; code: string } | { kind: 'lost' };
+/** What a client hears: `lost` is a broken connection, or a 503 with its code, after which it knows nothing. */
+export type Answer =
+  { kind: 'done'; value: string | undefined } | { kind: 'refused'; code: string } | { kind: 'lost'; code?: string };
 export const LOST: Answer = { kind: 'lost' };
 
 /** One thing that somebody wants; it may be sent more than once. */
@@ -67,6 +69,8 @@ export class Ledger {
   /** What happened how often: a simulation in which a thing never happens proves nothing about it. */
   readonly tally: Record<string, number> = {};
 
+  private readonly sends = new Map<Wish, number>();
+
   constructor(readonly scheduler: Scheduler) {}
 
   count(what: string): void {
@@ -79,7 +83,13 @@ export class Ledger {
   }
 
   send(wish: Wish): Send {
+    this.sends.set(wish, this.sent(wish) + 1);
     return { wish, at: this.scheduler.elapsed, ids: [] };
+  }
+
+  /** How often it has reached a replica. */
+  sent(wish: Wish): number {
+    return this.sends.get(wish) ?? 0;
   }
 
   drew(send: Send, ids: readonly string[]): void {
@@ -110,7 +120,10 @@ export class Ledger {
     send.answer = answer;
     const { wish } = send;
     this.count(`${wish.what.split(' ')[0]} ${answer.kind === 'refused' ? answer.code : answer.kind}`);
-    if (answer.kind === 'lost') return undefined;
+    if (answer.kind === 'lost') {
+      // that replicas are in each other's way is no client's business
+      return answer.code === NO_ANSWER ? undefined : `503 ${answer.code}`;
+    }
     if (answer.kind === 'refused') {
       if (!wish.refusals.includes(answer.code)) return `refused with ${answer.code}`;
       const there = send.ids.find((id) => this.made.has(id));
@@ -144,5 +157,5 @@ export class Ledger {
 /** An error that is neither a refusal nor a 503 is a bug, and is thrown on. */
 export function answerOf(error: unknown): Answer {
   if (!(error instanceof AppError)) throw error;
-  return error.kind === 'unavailable' ? LOST : { kind: 'refused', code: error.code };
+  return { kind: error.kind === 'unavailable' ? 'lost' : 'refused', code: error.code };
 }

@@ -25,6 +25,9 @@ export function drawWeather(scheduler: Scheduler): Weather {
 
 export const FAIR: Weather = { lostRequest: 0, lostAnswer: 0, conflict: 0, crash: 0, latency: 2 };
 
+/** What the store's callers throw when it does not answer. */
+export const NO_ANSWER = 'state_store.unavailable';
+
 /** Carries calls: request and answer are two messages of their own, and any may be late or never come. */
 export class Network {
   /** Requests that will yet be carried out. */
@@ -70,7 +73,7 @@ export class Network {
       const answer = (text: string, settle: () => void) =>
         void scheduler.after(this.delay(), `${what}: ${text}`, settle, caller);
       const giveUp = () => {
-        const error = unavailable('state_store.unavailable', 'no answer');
+        const error = unavailable(NO_ANSWER, 'no answer');
         scheduler.after(this.patience(), `${what}: no answer`, () => reject(error), caller);
       };
       const fate = scheduler.random();

@@ -70,23 +70,8 @@ export const PLANTED: readonly PlantedFault[] = [
   },
   {
     name: 'a store that says it has renewed and has not',
-    breaks: 'an end has a cause: a request for it, or a lease that was over and had not been renewed',
-    plant: () => ({
-      // what is asked for right after it comes from somewhere else, and is as it should be
-      seen: (store) => {
-        const renewed = new Map<string, PoolFact & { kind: 'renewed' }>();
-        return replacing(store, {
-          commit: async (snapshot, decision) => {
-            for (const fact of decision.facts) if (fact.kind === 'renewed') renewed.set(fact.allocation.id, fact);
-            await store.commit(snapshot, {
-              ...decision,
-              facts: decision.facts.filter(({ kind }) => kind !== 'renewed'),
-            });
-          },
-          allocation: async (id) => renewed.get(id)?.allocation ?? (await store.allocation(id)),
-        });
-      },
-    }),
+    breaks: 'an answer says what is so',
+    plant: () => ({ stored: withFacts((facts) => facts.filter(({ kind }) => kind !== 'renewed')) }),
   },
   {
     name: 'a store that now and then answers without having written',

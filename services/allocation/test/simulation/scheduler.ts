@@ -39,7 +39,11 @@ export class Scheduler {
   }
 
   /** The time of day, to the millisecond, as RFC 3339. */
-  readonly now = (): string => new Date(START + Math.floor(this.clock)).toISOString();
+  readonly now = (): string => this.timeOf(this.clock);
+
+  timeOf(elapsed: number): string {
+    return new Date(START + Math.floor(elapsed)).toISOString();
+  }
 
   /** From 0 up to 1, without 1 (mulberry32). */
   readonly random = (): number => {

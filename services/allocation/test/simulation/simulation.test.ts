@@ -18,6 +18,7 @@ const REACHED = [
   'allocate allocation.insufficient_capacity',
   'allocate pool.cordoned',
   'allocate pool.draining',
+  'reuse-key request.idempotency_key_reused',
   'group done',
   'group allocation.insufficient_capacity',
   'task-allocate done',
