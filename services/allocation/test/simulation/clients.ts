@@ -2,7 +2,7 @@ import { REFUSED_GRANTS } from '../../../../shared/contracts/inventory';
 import type { Allocation } from '../../domain/inventory';
 import type { Call } from './cluster';
 import { type Answer, type Ledger, type Send, type Wish } from './ledger';
-import type { World } from './world';
+import type { Held, World } from './world';
 
 const GRANTED: readonly string[] = [...REFUSED_GRANTS, 'allocation.busy'];
 
@@ -144,13 +144,14 @@ async function allocateForTask(client: Client): Promise<void> {
   const [poolId, serviceId, token] = [scheduler.pick(poolIds), scheduler.pick(serviceIds), scheduler.uuid()];
   const [allocationId, taskId, capacity] = [scheduler.uuid(), scheduler.uuid(), scheduler.whole(1, 3)];
   const leaseSeconds = scheduler.pick([undefined, 2]);
-  const task = { poolId, id: allocationId, serviceId, leased: leaseSeconds !== undefined };
+  const task: Held = { poolId, id: allocationId, serviceId, leased: leaseSeconds !== undefined };
   const wish = grants({
     token,
     what: `task-allocate ${capacity} of ${poolId.slice(0, 2)}`,
     once: true,
     idsGiven: true,
-    grants: ({ id, ...made }) => id === allocationId && made.poolId === poolId && made.capacity === capacity,
+    grants: ({ id, ...made }) =>
+      id === allocationId && made.poolId === poolId && made.capacity === capacity && !task.over,
     refusals: [...GRANTED, 'allocation.given_back', 'request.idempotency_key_reused'],
     verify: (answer, send, ledger) => {
       if (answer.kind === 'done') return ledger.made.has(allocationId) ? undefined : `${allocationId} was never made`;
@@ -159,9 +160,11 @@ async function allocateForTask(client: Client): Promise<void> {
   });
   // whoever stops the task may do so before there is an answer
   remember(heldByTasks, task);
+  const stopped = scheduler.chance(0.2) ? releaseForTask(client, task) : undefined;
   await client.ask(wish, ({ allocations }) =>
     allocations.allocateForTask({ poolId, serviceId, capacity, createdBy: token, taskId, allocationId, leaseSeconds }),
   );
+  await stopped;
 }
 
 async function allocateGroup(client: Client): Promise<void> {
@@ -241,13 +244,17 @@ async function releaseGroup(client: Client): Promise<void> {
   );
 }
 
-async function releaseForTask(client: Client): Promise<void> {
-  const task = some(client, client.world.heldByTasks);
+async function releaseForTask(
+  client: Client,
+  task: Held | undefined = some(client, client.world.heldByTasks),
+): Promise<void> {
   if (!task) return;
   const wish = ends(`task:${task.id}`, `task-release ${task.id.slice(0, 4)}`, ({ id }) => id === task.id, 'none');
   // after it nothing is held under this id, and nothing will be
-  const verify: Wish['verify'] = (answer, _, { content }) =>
-    answer.kind === 'done' && content.live.has(task.id) ? `${task.id} is held` : undefined;
+  const verify: Wish['verify'] = (answer, _, { content }) => {
+    task.over = answer.kind === 'done';
+    return task.over && content.live.has(task.id) ? `${task.id} is held` : undefined;
+  };
   await client.ask({ ...wish, verify }, ({ allocations }) => allocations.releaseForTask(task.id));
 }
 

@@ -8,6 +8,8 @@ export interface Held {
   id: string;
   serviceId: string;
   leased: boolean;
+  /** Given back, as the client was told: nothing may be held under this id again. */
+  over?: boolean;
 }
 
 /** All that a client's story can use. */
