@@ -15,6 +15,13 @@ export const configShape = {
     .string()
     .default('services/task-runner/service-types.yaml')
     .meta({ description: 'what can be started' }),
+  TASK_LEASE_SECONDS: z.coerce
+    .number()
+    .int()
+    .min(3)
+    .max(2_592_000)
+    .default(300)
+    .meta({ description: 'so long what a task holds stays taken when nobody renews it' }),
   DOCKER_HOST: z
     .string()
     .optional()

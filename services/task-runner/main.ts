@@ -11,6 +11,7 @@ import { taskSchema } from './adapters/task-schema';
 import { createEndTask } from './application/end-task';
 import { createGetTask, createListTasks } from './application/read-tasks';
 import { createReconcile } from './application/reconcile';
+import { createRenewLeases, keepRenewing } from './application/renew-leases';
 import { createSettler } from './application/settle-task';
 import { createStartTask } from './application/start-task';
 import { createStopTask } from './application/stop-task';
@@ -26,7 +27,7 @@ runService(APP_ID, configure, (config, { logger, metrics, sidecar, stopping }) =
 
   const store = new DaprTaskStore(sidecar, () => relay?.wake());
   const runtime = new DockerRuntime({ instance: config.INSTANCE, bindAddress: config.TASK_BIND });
-  const capacity = new DaprCapacity(sidecar);
+  const capacity = new DaprCapacity(sidecar, config.TASK_LEASE_SECONDS);
   const settler = createSettler({
     store,
     runtime,
@@ -36,10 +37,12 @@ runService(APP_ID, configure, (config, { logger, metrics, sidecar, stopping }) =
     taskHost: config.TASK_HOST,
     frameAncestors: config.FRAME_ANCESTORS,
     now,
+    newId: randomUUID,
     logger,
   });
   const endTask = createEndTask({ store, runtime, capacity, settler, now });
   const reconcile = createReconcile({ store, runtime, settler, endTask, now, logger });
+  const renewLeases = createRenewLeases({ store, capacity, settler, now, newId: randomUUID, logger });
   const startTask = createStartTask({
     store,
     runtime,
@@ -58,6 +61,8 @@ runService(APP_ID, configure, (config, { logger, metrics, sidecar, stopping }) =
     schemaReady = true;
     relay = startRelay({ appId: APP_ID, sidecar, logger, metrics });
     watch = watchContainers({ runtime, endTask, reconcile, logger });
+    // three times as often as needed: one renewal may be lost, and `allocation` may restart
+    void keepRenewing(renewLeases, { everyMs: (config.TASK_LEASE_SECONDS * 1000) / 3, logger, stopping });
   };
 
   return {

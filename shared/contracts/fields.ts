@@ -26,5 +26,11 @@ export const displayName = z
   .refine((text) => text === text.trim(), 'must not start or end with a blank')
   .meta({ example: 'gpu-a100' });
 
+/** How long a request may wait for what is not there at once: whole seconds, a day at most; 0 is not at all. */
+export const waitSeconds = z.int().min(0).max(86_400).meta({ example: 600 });
+
+/** Who goes first among those who wait: the larger; 0 unless told. */
+export const priority = z.int().min(-1000).max(1000).meta({ example: 10 });
+
 /** For how long something is held without a renewal: whole seconds, 30 days at most. */
 export const leaseSeconds = z.int().min(1).max(2_592_000).meta({ example: 300 });

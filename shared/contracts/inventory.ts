@@ -16,8 +16,18 @@ export const poolState = z.enum(['open', 'cordoned', 'draining']);
 export const resizeMode = z.enum(['refuse', 'allow', 'drain']);
 export type ResizeMode = z.infer<typeof resizeMode>;
 
-/** How much a pool has to give, and in which portions. */
+/**
+ * Whom a pool serves when it has less than is asked for. `strict`: by priority, then first come, and nobody overtakes
+ * whoever waits at the head. `best_effort`: whatever fits is granted, in the same order.
+ */
+export const queuePolicy = z.enum(['strict', 'best_effort']);
+
+/** What a pool has to give: what kind, where, how much, in which portions, and to whom first. */
 export interface Terms {
+  /** Empty in rows from before inventories knew it, which match no search. */
+  resourceType: string;
+  location: string;
+  labels: Record<string, string>;
   total: number;
   /** Kept back from `total` for other purposes. */
   reserved: number;
@@ -29,16 +39,29 @@ export interface Terms {
   /** Allocations are multiples of it. */
   stepSize: number;
   state: z.infer<typeof poolState>;
+  queuePolicy: z.infer<typeof queuePolicy>;
+}
+
+/** The terms of whatever has them, and nothing else. */
+export function pickTerms(holder: Terms): Terms {
+  const { resourceType, location, labels, total, reserved, allocationRatio } = holder;
+  const { minUnit, maxUnit, stepSize, state, queuePolicy } = holder;
+  const kind = { resourceType, location, labels };
+  return { ...kind, total, reserved, allocationRatio, minUnit, maxUnit, stepSize, state, queuePolicy };
 }
 
 /** What holds where nobody has said otherwise, also of what was stored before there were such terms. */
 export const DEFAULT_TERMS: Omit<Terms, 'total'> = {
+  resourceType: '',
+  location: '',
+  labels: {},
   reserved: 0,
   allocationRatio: 1,
   minUnit: 1,
   maxUnit: null,
   stepSize: 1,
   state: 'open',
+  queuePolicy: 'strict',
 };
 
 /** floor((total − reserved) × ratio), exactly: in thousandths, for 100 × 0.29 is 28.999… in floating point. */
@@ -46,7 +69,7 @@ export function capacityOf({
   total,
   reserved,
   allocationRatio,
-}: Omit<Terms, 'minUnit' | 'maxUnit' | 'stepSize' | 'state'>): number {
+}: Pick<Terms, 'total' | 'reserved' | 'allocationRatio'>): number {
   const left = total - reserved;
   if (allocationRatio === 1) return left;
   return Number((BigInt(left) * BigInt(Math.round(allocationRatio * 1000))) / 1000n);
@@ -54,11 +77,15 @@ export function capacityOf({
 
 /** Terms as JSON, without the total; a field that is absent has its default. */
 export const termFields = {
+  resource_type: z.string().default(DEFAULT_TERMS.resourceType),
+  location: z.string().default(DEFAULT_TERMS.location),
+  labels: z.record(z.string(), z.string()).default(DEFAULT_TERMS.labels),
   reserved: z.int().default(DEFAULT_TERMS.reserved),
   allocation_ratio: z.number().default(DEFAULT_TERMS.allocationRatio),
   min_unit: z.int().default(DEFAULT_TERMS.minUnit),
   max_unit: z.int().nullable().default(DEFAULT_TERMS.maxUnit),
   step_size: z.int().default(DEFAULT_TERMS.stepSize),
+  queue_policy: queuePolicy.default(DEFAULT_TERMS.queuePolicy),
 };
 
 const termsShape = z.object({ total: z.int(), ...termFields, state: poolState });
@@ -67,15 +94,18 @@ export type TermsRow = z.infer<typeof termsShape>;
 export function toTermsRow<S extends string>(
   terms: Omit<Terms, 'state'> & { state: S },
 ): Omit<TermsRow, 'state'> & { state: S } {
-  const { total, reserved, allocationRatio, minUnit, maxUnit, stepSize, state } = terms;
   return {
-    total,
-    reserved,
-    allocation_ratio: allocationRatio,
-    min_unit: minUnit,
-    max_unit: maxUnit,
-    step_size: stepSize,
-    state,
+    resource_type: terms.resourceType,
+    location: terms.location,
+    labels: terms.labels,
+    total: terms.total,
+    reserved: terms.reserved,
+    allocation_ratio: terms.allocationRatio,
+    min_unit: terms.minUnit,
+    max_unit: terms.maxUnit,
+    step_size: terms.stepSize,
+    state: terms.state,
+    queue_policy: terms.queuePolicy,
   };
 }
 
@@ -83,6 +113,9 @@ export function termsOfRow<S extends string>(
   row: Omit<TermsRow, 'state'> & { state: S },
 ): Omit<Terms, 'state'> & { state: S } {
   return {
+    resourceType: row.resource_type,
+    location: row.location,
+    labels: row.labels,
     total: row.total,
     reserved: row.reserved,
     allocationRatio: row.allocation_ratio,
@@ -90,6 +123,7 @@ export function termsOfRow<S extends string>(
     maxUnit: row.max_unit,
     stepSize: row.step_size,
     state: row.state,
+    queuePolicy: row.queue_policy,
   };
 }
 
@@ -118,6 +152,7 @@ export const inventoryView = z.object({
   capacity: z.int(),
   allocated: z.int(),
   available: z.int(),
+  waiting: z.int(),
   drain: drainView.nullable(),
 });
 
@@ -132,4 +167,5 @@ export const REFUSED_GRANTS = [
   'allocation.above_max_unit',
   'allocation.not_a_step',
   'allocation.insufficient_capacity',
+  'allocation.others_wait',
 ] as const;

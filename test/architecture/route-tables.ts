@@ -1,7 +1,9 @@
 import { silentLogger } from '../../shared/logging/logger';
 import type { Route } from '../../shared/http/route';
+import { candidateRoutes } from '../../services/allocation/http/candidate-routes';
 import { groupRoutes } from '../../services/allocation/http/group-routes';
 import { internalRoutes as inventoryRoutes } from '../../services/allocation/http/internal-routes';
+import { requestRoutes } from '../../services/allocation/http/request-routes';
 import { publicRoutes as allocationRoutes } from '../../services/allocation/http/routes';
 import { usageRoutes } from '../../services/blockchain-forwarder/http/routes';
 import { eventRoutes } from '../../services/blockchain-forwarder/http/subscriptions';
@@ -17,7 +19,13 @@ const nothing = { logger: silentLogger, sinks: [], serviceTypes: new Map() } as 
 /** Every route of every service, as its composition root puts them together. */
 export const ROUTES: Record<string, readonly Route[]> = {
   'resource-pool': [...poolRoutes(nothing), ...catalogueRoutes(nothing)],
-  allocation: [...allocationRoutes(nothing), ...groupRoutes(nothing), ...inventoryRoutes(nothing, nothing)],
+  allocation: [
+    ...allocationRoutes(nothing, nothing),
+    ...requestRoutes(nothing),
+    ...groupRoutes(nothing),
+    ...candidateRoutes(nothing),
+    ...inventoryRoutes(nothing, nothing),
+  ],
   'task-runner': taskRoutes(nothing),
   'blockchain-forwarder': [...usageRoutes(nothing), ...eventRoutes(nothing)],
 };

@@ -86,6 +86,7 @@ describe.each(closed)('$name', (row) => {
 /** What the shipped roles may do, as the source documents and the spec say it. */
 const SHIPPED: Record<string, string[]> = {
   'resource-pool-owner': [
+    'allocation_candidate:list',
     'resource_pool:create',
     'resource_pool:delete',
     'resource_pool:get',
@@ -96,6 +97,7 @@ const SHIPPED: Record<string, string[]> = {
     'resource_allocation:list',
   ],
   service: [
+    'allocation_candidate:list',
     'resource_pool:get',
     'resource_pool:list',
     'allocation_group:create',

@@ -36,6 +36,10 @@ describePoolStore(
       `DELETE FROM state WHERE key IN (SELECT 'allocation||released:' || id FROM allocation_history WHERE resource_pool_id = ANY($1))`,
       [pools],
     );
+    await sql(
+      `DELETE FROM state WHERE key IN (SELECT 'allocation||request:' || id FROM allocation_requests WHERE resource_pool_id = ANY($1))`,
+      [pools],
+    );
     await sql('DELETE FROM state WHERE key = ANY($1)', [pools.map((id) => `allocation||inventory:${id}`)]);
   },
 );

@@ -3,7 +3,9 @@ import { outboxRows, outboxSchema } from '../../../shared/dapr/outbox';
 import type { Sidecar, StateOperation, StateRow } from '../../../shared/dapr/sidecar';
 import { IDEMPOTENCY_TTL_SECONDS } from '../../../shared/http/conditions';
 import type { Decision, PoolFact, Remembered } from '../domain/pool-commands';
-import type { Allocation, ReleasedAllocation } from '../domain/inventory';
+import { type Allocation, isOpen, type OpenInventory, type ReleasedAllocation } from '../domain/inventory';
+import type { Kind } from '../domain/placement';
+import type { AllocationRequest } from '../domain/queue';
 import type { HistoryFilter, PoolStore, Snapshot, Wanted } from '../ports/pool-store';
 import {
   allocationRow,
@@ -11,10 +13,12 @@ import {
   inventoryRow,
   releasedRow,
   rememberedRow,
+  requestRow,
   toAllocationRow,
   toInventoryRow,
   toReleasedRow,
   toRememberedRow,
+  toRequestRow,
 } from './rows';
 
 const APP = 'allocation';
@@ -25,8 +29,14 @@ const inventoryKey = (poolId: string) => `inventory:${poolId}`;
 const allocationKey = (id: string) => `allocation:${id}`;
 const releasedKey = (id: string) => `released:${id}`;
 const rememberedKey = (id: string) => `idempotency:${id}`;
+const requestKey = (id: string) => `request:${id}`;
+/** What became of a request can be read so long. */
+const ENDED_REQUEST_TTL_SECONDS = 86_400;
 
-/** Views and indexes over the state table; the index of a list has the list's own order. */
+/**
+ * Views and indexes over the state table; the index of a list has the list's own order. Labels of inventories have none: every
+ * grant writes one of those rows, and kind and place leave few to compare.
+ */
 export const SCHEMA = `
 CREATE OR REPLACE VIEW allocations AS
   SELECT state_json(value)->>'id' AS id, state_json(value)->>'resource_pool_id' AS resource_pool_id,
@@ -62,6 +72,14 @@ CREATE INDEX IF NOT EXISTS state_allocations_by_expiry ON state ((state_json(val
   WHERE key LIKE '${APP}||allocation:%' AND state_json(value)->>'expires_at' IS NOT NULL;
 CREATE INDEX IF NOT EXISTS state_allocations_by_group ON state ((state_json(value)->>'group_id'))
   WHERE key LIKE '${APP}||allocation:%' AND state_json(value)->>'group_id' IS NOT NULL;
+CREATE OR REPLACE VIEW allocation_requests AS
+  SELECT state_json(value)->>'id' AS id, state_json(value)->>'resource_pool_id' AS resource_pool_id,
+         state_json(value)->>'status' AS status, state_json(value) AS row
+  FROM state WHERE key LIKE '${APP}||request:%' AND (expires_at IS NULL OR expires_at > now());
+CREATE INDEX IF NOT EXISTS state_inventories_by_waiting ON state ((state_json(value)->>'waiting_until'))
+  WHERE key LIKE '${APP}||inventory:%' AND state_json(value)->>'waiting_until' IS NOT NULL;
+CREATE INDEX IF NOT EXISTS state_inventories_by_kind ON state
+  ((state_json(value)->>'resource_type'), (state_json(value)->>'location')) WHERE key LIKE '${APP}||inventory:%';
 ${outboxSchema(APP)}`;
 
 /** Inventories and allocations in Dapr's state store; lists through the PostgreSQL binding. */
@@ -72,12 +90,13 @@ export class DaprPoolStore implements PoolStore {
     private readonly committed: (events: readonly CloudEvent[]) => void = () => undefined,
   ) {}
 
-  async read({ poolIds, allocationIds, rememberedIds, endedIds = [] }: Wanted): Promise<Snapshot> {
+  async read({ poolIds, allocationIds, rememberedIds, requestIds, endedIds = [] }: Wanted): Promise<Snapshot> {
     const rows = await this.sidecar.get([
       ...poolIds.map(inventoryKey),
       ...allocationIds.map(allocationKey),
       ...rememberedIds.map(rememberedKey),
       ...endedIds.map(releasedKey),
+      ...requestIds.map(requestKey),
     ]);
     function found<T>(
       ids: readonly string[],
@@ -96,6 +115,7 @@ export class DaprPoolStore implements PoolStore {
       allocations: found(allocationIds, allocationKey, (value) => allocationRow.parse(value)),
       remembered: found(rememberedIds, rememberedKey, (value) => rememberedRow.parse(value)),
       ended: new Set(endedIds.filter((id) => rows.has(releasedKey(id)))),
+      requests: found(requestIds, requestKey, (value) => requestRow.parse(value)),
       versions: rows,
     };
   }
@@ -119,6 +139,11 @@ export class DaprPoolStore implements PoolStore {
 
   private operationsOf(fact: PoolFact, etag: (key: string) => string | null): StateOperation[] {
     if (fact.kind === 'remembered') return [rememberOperation(fact.id, fact.answer)];
+    if (fact.kind === 'request') {
+      // no version of its own: who waits stands in the inventory too, and changes under its version
+      const ttl = fact.request.status === 'waiting' ? {} : { ttlSeconds: ENDED_REQUEST_TTL_SECONDS };
+      return [{ upsert: requestKey(fact.request.id), value: toRequestRow(fact.request), ...ttl }];
+    }
     const key = allocationKey(fact.allocation.id);
     if (fact.kind === 'renewed') return [{ upsert: key, value: toAllocationRow(fact.allocation), etag: etag(key) }];
     if (fact.kind === 'allocated') return [{ upsert: key, value: toAllocationRow(fact.allocation), etag: null }];
@@ -136,6 +161,11 @@ export class DaprPoolStore implements PoolStore {
     return row && allocationRow.parse(row.value);
   }
 
+  async requests(ids: readonly string[]): Promise<AllocationRequest[]> {
+    const rows = await this.sidecar.get(ids.map(requestKey));
+    return [...rows.values()].map(({ value }) => requestRow.parse(value));
+  }
+
   async remembered(id: string): Promise<Remembered | undefined> {
     const row = (await this.sidecar.get([rememberedKey(id)])).get(rememberedKey(id));
     return row && rememberedRow.parse(row.value);
@@ -148,6 +178,17 @@ export class DaprPoolStore implements PoolStore {
   async inventories(poolIds: readonly string[]) {
     const rows = await this.sidecar.get(poolIds.map(inventoryKey));
     return [...rows.values()].map((row) => inventoryRow.parse(row.value));
+  }
+
+  async inventoriesOfKind({ resourceType, location, labels }: Kind): Promise<OpenInventory[]> {
+    const params: unknown[] = [resourceType];
+    let where = `row->>'resource_type' = $1 AND state <> 'closed'`;
+    if (location !== undefined) where += ` AND row->>'location' = $${params.push(location)}`;
+    for (const [key, value] of labels) {
+      where += ` AND row->'labels' @> jsonb_build_object($${params.push(key)}::text, $${params.push(value)}::text)`;
+    }
+    const rows = await this.sidecar.query(`SELECT row::text FROM inventories WHERE ${where}`, params);
+    return rows.map((row) => inventoryRow.parse(row)).filter(isOpen);
   }
 
   async listAllocations({
@@ -168,6 +209,12 @@ export class DaprPoolStore implements PoolStore {
     const sql = `SELECT row::text FROM allocations WHERE row->>'expires_at' <= $1
                  ORDER BY row->>'expires_at' LIMIT ${Math.trunc(limit)}`;
     return (await this.sidecar.query(sql, [now])).map((row) => allocationRow.parse(row));
+  }
+
+  async overdueQueues(now: string, limit: number): Promise<string[]> {
+    const sql = `SELECT row::text FROM inventories WHERE row->>'waiting_until' <= $1
+                 ORDER BY row->>'waiting_until' LIMIT ${Math.trunc(limit)}`;
+    return (await this.sidecar.query(sql, [now])).map((row) => inventoryRow.parse(row).poolId);
   }
 
   async groupMembers(groupId: string): Promise<Allocation[]> {

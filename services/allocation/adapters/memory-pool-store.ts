@@ -1,7 +1,9 @@
 import type { CloudEvent } from '../../../shared/contracts/events';
 import { ConflictError } from '../../../shared/dapr/sidecar-error';
-import type { Allocation, Inventory, ReleasedAllocation } from '../domain/inventory';
+import type { Allocation, Inventory, OpenInventory, ReleasedAllocation } from '../domain/inventory';
+import { isOfKind, type Kind } from '../domain/placement';
 import type { Decision, PoolFact, Remembered } from '../domain/pool-commands';
+import type { AllocationRequest } from '../domain/queue';
 import type { AllocationFilter, HistoryFilter, PoolStore, Snapshot, Wanted } from '../ports/pool-store';
 import { eventOf } from './rows';
 
@@ -14,8 +16,9 @@ export class MemoryPoolStore implements PoolStore {
   private readonly allocations = new Map<string, Allocation>();
   private readonly released: ReleasedAllocation[] = [];
   private readonly answers = new Map<string, Remembered>();
+  private readonly asked = new Map<string, AllocationRequest>();
 
-  read({ poolIds, allocationIds, rememberedIds, endedIds = [] }: Wanted): Promise<Snapshot> {
+  read({ poolIds, allocationIds, rememberedIds, requestIds, endedIds = [] }: Wanted): Promise<Snapshot> {
     const pools = pick(this.pools, poolIds);
     const versions = new Map<string, number>();
     for (const id of poolIds) versions.set(id, pools.get(id)?.version ?? 0);
@@ -24,6 +27,7 @@ export class MemoryPoolStore implements PoolStore {
       allocations: pick(this.allocations, allocationIds),
       remembered: pick(this.answers, rememberedIds),
       ended: new Set(endedIds.filter((id) => this.released.some((row) => row.id === id))),
+      requests: pick(this.asked, requestIds),
       versions,
     });
   }
@@ -36,7 +40,7 @@ export class MemoryPoolStore implements PoolStore {
     const exists = facts.some((fact) => fact.kind === 'remembered' && this.answers.has(fact.id));
     // a renewal changes no inventory: the allocation's own version must be the one that was read
     const moved = facts.some((fact) => {
-      if (fact.kind === 'remembered') return false;
+      if (fact.kind === 'remembered' || fact.kind === 'request') return false;
       const { id } = fact.allocation;
       return this.allocations.get(id) !== snapshot.allocations.get(id);
     });
@@ -51,6 +55,7 @@ export class MemoryPoolStore implements PoolStore {
 
   private write(fact: PoolFact): void {
     if (fact.kind === 'remembered') this.answers.set(fact.id, fact.answer);
+    else if (fact.kind === 'request') this.asked.set(fact.request.id, fact.request);
     else if (fact.kind === 'renewed') this.allocations.set(fact.allocation.id, fact.allocation);
     else {
       const { allocation } = fact;
@@ -72,6 +77,17 @@ export class MemoryPoolStore implements PoolStore {
     return Promise.resolve(this.answers.get(id));
   }
 
+  requests(ids: readonly string[]): Promise<AllocationRequest[]> {
+    return Promise.resolve([...pick(this.asked, ids).values()]);
+  }
+
+  overdueQueues(now: string, limit: number): Promise<string[]> {
+    const overdue = [...this.pools].filter(([, { inventory }]) =>
+      inventory.waiting.some(({ expiresAt }) => expiresAt <= now),
+    );
+    return Promise.resolve(overdue.slice(0, limit).map(([id]) => id));
+  }
+
   async remember(id: string, answer: Remembered): Promise<void> {
     if (this.answers.has(id)) throw new ConflictError('no item was updated');
     this.answers.set(id, answer);
@@ -79,6 +95,11 @@ export class MemoryPoolStore implements PoolStore {
 
   inventories(poolIds: readonly string[]): Promise<Inventory[]> {
     return Promise.resolve([...pick(this.pools, poolIds).values()].map(({ inventory }) => inventory));
+  }
+
+  inventoriesOfKind(kind: Kind): Promise<OpenInventory[]> {
+    const all = [...this.pools.values()].map(({ inventory }) => inventory);
+    return Promise.resolve(all.filter((inventory) => isOfKind(inventory, kind)));
   }
 
   listAllocations({ poolId, serviceId, after, limit }: AllocationFilter): Promise<Allocation[]> {

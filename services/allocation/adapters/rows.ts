@@ -5,13 +5,77 @@ import { timestamp, uuid } from '../../../shared/contracts/fields';
 import { poolState, termFields, termsOfRow, toTermsRow } from '../../../shared/contracts/inventory';
 import { uuidFromName } from '../../../shared/contracts/ids';
 import { newEvent } from '../../../shared/dapr/outbox';
-import type { Allocation, Inventory, ReleasedAllocation } from '../domain/inventory';
+import type { Allocation, Inventory, ReleasedAllocation, WaitingRequest } from '../domain/inventory';
 import type { PoolFact, Remembered } from '../domain/pool-commands';
+import type { AllocationRequest } from '../domain/queue';
 
 /**
  * How inventories and allocations look as JSON rows, and their events on the wire. What older rows lack has a default:
  * they stay as they are until their next change.
  */
+
+const waitingFields = {
+  id: uuid,
+  service_id: uuid,
+  capacity: z.int(),
+  priority: z.int(),
+  lease_seconds: z.int().nullable(),
+  created_by: uuid,
+  created_at: timestamp,
+  expires_at: timestamp,
+  traceparent: z.string().optional(),
+};
+const waitingShape = z.object(waitingFields);
+type WaitingRow = z.infer<typeof waitingShape>;
+
+function waitingOf(row: WaitingRow): WaitingRequest {
+  return {
+    id: row.id,
+    serviceId: row.service_id,
+    capacity: row.capacity,
+    priority: row.priority,
+    leaseSeconds: row.lease_seconds,
+    createdBy: row.created_by,
+    createdAt: row.created_at,
+    expiresAt: row.expires_at,
+    traceparent: row.traceparent,
+  };
+}
+
+function toWaitingRow(request: WaitingRequest): WaitingRow {
+  return {
+    id: request.id,
+    service_id: request.serviceId,
+    capacity: request.capacity,
+    priority: request.priority,
+    lease_seconds: request.leaseSeconds,
+    created_by: request.createdBy,
+    created_at: request.createdAt,
+    expires_at: request.expiresAt,
+    traceparent: request.traceparent,
+  };
+}
+
+export const requestRow = z
+  .object({
+    ...waitingFields,
+    resource_pool_id: uuid,
+    status: z.enum(['waiting', 'granted', 'expired', 'cancelled']),
+    ended_at: timestamp.nullable(),
+    reason: z.string().nullable(),
+  })
+  .transform((row): AllocationRequest => ({
+    ...waitingOf(row),
+    poolId: row.resource_pool_id,
+    status: row.status,
+    endedAt: row.ended_at,
+    reason: row.reason,
+  }));
+
+export function toRequestRow(request: AllocationRequest): z.input<typeof requestRow> {
+  const { poolId, status, endedAt, reason } = request;
+  return { ...toWaitingRow(request), resource_pool_id: poolId, status, ended_at: endedAt, reason };
+}
 
 export const inventoryRow = z
   .object({
@@ -24,6 +88,7 @@ export const inventoryRow = z
     drain: z.object({ to: z.int(), since: timestamp, drained_at: timestamp.nullable() }).nullable().default(null),
     revision: z.int(),
     refused: z.boolean(),
+    waiting: z.array(waitingShape).default([]),
     created_at: timestamp,
     updated_at: timestamp,
   })
@@ -35,12 +100,14 @@ export const inventoryRow = z
     drain: row.drain && { to: row.drain.to, since: row.drain.since, drainedAt: row.drain.drained_at },
     revision: row.revision,
     refused: row.refused,
+    waiting: row.waiting.map(waitingOf),
     createdAt: row.created_at,
     updatedAt: row.updated_at,
   }));
 
-export function toInventoryRow(inventory: Inventory): z.input<typeof inventoryRow> {
-  const { drain } = inventory;
+/** `waiting_until`: when the first of those who wait has waited long enough; absent when nobody waits. */
+export function toInventoryRow(inventory: Inventory): z.input<typeof inventoryRow> & { waiting_until?: string } {
+  const { drain, waiting } = inventory;
   return {
     pool_id: inventory.poolId,
     ...toTermsRow(inventory),
@@ -49,9 +116,14 @@ export function toInventoryRow(inventory: Inventory): z.input<typeof inventoryRo
     drain: drain && { to: drain.to, since: drain.since, drained_at: drain.drainedAt },
     revision: inventory.revision,
     refused: inventory.refused,
+    ...(waiting.length === 0 ? {} : { waiting: waiting.map(toWaitingRow), waiting_until: firstEnd(waiting) }),
     created_at: inventory.createdAt,
     updated_at: inventory.updatedAt,
   };
+}
+
+function firstEnd(waiting: readonly WaitingRequest[]): string {
+  return waiting.reduce((first, { expiresAt }) => (expiresAt < first ? expiresAt : first), '9999');
 }
 
 const allocationShape = z.object({
@@ -123,11 +195,15 @@ export function toAllocationRow(allocation: Allocation): z.input<typeof allocati
 }
 
 export const rememberedRow = z
-  .object({ fingerprint: z.string(), allocation_id: uuid })
-  .transform((row): Remembered => ({ fingerprint: row.fingerprint, madeId: row.allocation_id }));
+  .object({ fingerprint: z.string(), allocation_id: uuid, waits: z.literal(true).optional() })
+  .transform((row): Remembered => ({
+    fingerprint: row.fingerprint,
+    madeId: row.allocation_id,
+    ...(row.waits && { waits: row.waits }),
+  }));
 
-export function toRememberedRow({ fingerprint, madeId }: Remembered): z.input<typeof rememberedRow> {
-  return { fingerprint, allocation_id: madeId };
+export function toRememberedRow({ fingerprint, madeId, waits }: Remembered): z.input<typeof rememberedRow> {
+  return { fingerprint, allocation_id: madeId, waits };
 }
 
 const SOURCE = '/allocation';

@@ -3,14 +3,8 @@ import { ConflictError } from '../../../shared/dapr/sidecar-error';
 import { hasCode, unavailable } from '../../../shared/errors';
 import type { IdempotencyKey } from '../../../shared/http/conditions';
 import { currentContext } from '../../../shared/logging/context';
-import {
-  type Allocation,
-  allocationNotFound,
-  isOpen,
-  type OpenInventory,
-  poolNotFound,
-  type ReleasedAllocation,
-} from '../domain/inventory';
+import { allocationNotFound, poolNotFound } from '../domain/errors';
+import { type Allocation, isOpen, type OpenInventory, type ReleasedAllocation } from '../domain/inventory';
 import type { AllocationFilter, HistoryFilter, PoolStore } from '../ports/pool-store';
 import type { PoolWriter } from './pool-writer';
 
@@ -21,6 +15,9 @@ export interface AllocateRequest {
   createdBy: string;
   /** Whole seconds; absent: held until it is released. */
   leaseSeconds?: number | undefined;
+  /** Whole seconds that it may wait for what is not there at once, and who goes first: the larger. */
+  waitSeconds?: number | undefined;
+  priority?: number | undefined;
   idempotency?: IdempotencyKey | undefined;
   signal?: AbortSignal;
 }
@@ -49,13 +46,17 @@ export class Allocations {
     private readonly now: () => string,
   ) {}
 
-  /** @returns the allocation's id; the capacity is taken, and `allocation.created` will be told */
-  async allocate({ poolId, idempotency, signal, ...wanted }: AllocateRequest): Promise<string> {
-    const { serviceId, capacity, createdBy, leaseSeconds = null } = wanted;
+  /**
+   * @returns the allocation's id: the capacity is taken, and `allocation.created` will be told; or, with `waits`, the id
+   *   of a request that waits for it, see Requests
+   */
+  async allocate({ poolId, idempotency, signal, ...wanted }: AllocateRequest): Promise<{ id: string; waits: boolean }> {
+    const { serviceId, capacity, createdBy, leaseSeconds = null, waitSeconds, priority } = wanted;
     const allocation = { id: this.newId(), serviceId, capacity, createdBy, taskId: null, leaseSeconds };
     const traceparent = currentContext()?.traceparent;
-    const id = await this.writer.execute(poolId, { kind: 'allocate', allocation, idempotency, traceparent }, signal);
-    return id ?? allocation.id;
+    const command = { kind: 'allocate', allocation, waitSeconds, priority, idempotency, traceparent } as const;
+    const { madeId = allocation.id, waits = false } = await this.writer.execute(poolId, command, signal);
+    return { id: madeId, waits };
   }
 
   /** The same id again is the same allocation; once given back, it is never taken again, however late a repetition comes. */

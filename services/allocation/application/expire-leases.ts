@@ -7,25 +7,29 @@ const EVERY_MS = 500;
 /** Released in one round at most; the next round follows at once while there are more. */
 const PAGE = 500;
 
-/** @returns how many leases were found expired; whether each still was so is decided in its transaction */
+/**
+ * Releases what nobody renewed, and drops who has waited long enough.
+ * @returns how many were found; whether each still was so is decided in its transaction
+ */
 export async function expireLeases(
-  store: Pick<PoolStore, 'expiredLeases'>,
+  store: Pick<PoolStore, 'expiredLeases' | 'overdueQueues'>,
   writer: Pick<PoolWriter, 'execute'>,
   now: string,
 ): Promise<number> {
-  const expired = await store.expiredLeases(now, PAGE);
+  const [expired, overdue] = await Promise.all([store.expiredLeases(now, PAGE), store.overdueQueues(now, PAGE)]);
   // a pool that cannot be changed at the moment must not hold up the others; the next round comes back to it
-  const results = await Promise.allSettled(
-    expired.map(({ poolId, id }) => writer.execute(poolId, { kind: 'expire', allocationId: id })),
-  );
+  const results = await Promise.allSettled([
+    ...expired.map(({ poolId, id }) => writer.execute(poolId, { kind: 'expire', allocationId: id })),
+    ...overdue.map((poolId) => writer.execute(poolId, { kind: 'serve' })),
+  ]);
   const failed = results.find((result) => result.status === 'rejected');
   if (failed) throw failed.reason;
-  return expired.length;
+  return Math.max(expired.length, overdue.length);
 }
 
-/** Looks for expired leases until it is told to stop, in every replica: the transaction lets only one release each. */
+/** Looks for expired leases and waits until it is told to stop, in every replica: the transaction lets only one release each. */
 export async function keepExpiringLeases(
-  store: Pick<PoolStore, 'expiredLeases'>,
+  store: Pick<PoolStore, 'expiredLeases' | 'overdueQueues'>,
   writer: Pick<PoolWriter, 'execute'>,
   options: { now: () => string; logger: Logger; stopping: AbortSignal; pause?: (ms: number) => Promise<void> },
 ): Promise<void> {

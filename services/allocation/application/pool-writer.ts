@@ -4,11 +4,13 @@ import { decide } from '../domain/decide';
 import {
   allocationsOf,
   type Decision,
+  type Made,
   type Order,
   type Outcome,
   type PoolCommand,
   poolsOf,
   rememberedOf,
+  requestsOf,
 } from '../domain/pool-commands';
 import type { PoolStore } from '../ports/pool-store';
 
@@ -25,7 +27,7 @@ interface Waiting {
   signal: AbortSignal | undefined;
   /** A release found its allocation in an attempt whose outcome stayed unknown: gone now means done. */
   decidedOnce: boolean;
-  resolve: (madeId: string | undefined) => void;
+  resolve: (made: Made) => void;
   reject: (error: unknown) => void;
 }
 
@@ -37,6 +39,7 @@ interface Waiting {
 export class PoolWriter {
   private queue: Waiting[] = [];
   private readonly busy = new Set<string>();
+  private requestsChanged: () => void = () => undefined;
   private lanes = 0;
 
   constructor(
@@ -49,16 +52,16 @@ export class PoolWriter {
   /**
    * @param signal aborted when nobody waits for the answer any more: a command whose turn had not come by then is
    *   dropped, and its promise stays as it is
-   * @returns the id of the allocation that was made or released
+   * @returns the id of the allocation that was made or released, or of the request that waits
    * @throws AppError what the domain says against it; `allocation.busy` (429); kind `unavailable` (503), after which a
    *   change may have been made: allocating again under the same id or Idempotency-Key is safe
    */
-  execute(poolId: string, command: PoolCommand, signal?: AbortSignal): Promise<string | undefined> {
+  execute(poolId: string, command: PoolCommand, signal?: AbortSignal): Promise<Made> {
     return this.submit({ ...command, poolId }, signal);
   }
 
   /** As `execute`, for orders over several pools. */
-  submit(order: Order, signal?: AbortSignal): Promise<string | undefined> {
+  submit(order: Order, signal?: AbortSignal): Promise<Made> {
     if (this.queue.length >= QUEUE) {
       const detail = 'Too many requests wait; try again shortly.';
       return Promise.reject(new AppError('rate_limited', 'allocation.busy', detail, { retryAfter: 1 }));
@@ -67,6 +70,11 @@ export class PoolWriter {
       this.queue.push({ order, signal, decidedOnce: false, resolve, reject });
       this.fillLanes();
     });
+  }
+
+  /** Whom to tell when a request that waits, or waited, has changed in this replica. */
+  onRequestChange(listener: () => void): void {
+    this.requestsChanged = listener;
   }
 
   private fillLanes(): void {
@@ -125,12 +133,14 @@ export class PoolWriter {
         rememberedIds: unique(orders.flatMap(rememberedOf)),
         // what was written may have ended while its answer was waited for
         ...(unknownOutcome === undefined ? {} : { endedIds: allocationIds }),
+        requestIds: unique(orders.flatMap(requestsOf)),
       });
       const decision = decide(snapshot, orders, this.now());
       const outcomes = batch.map((waiting, index) => forgiveDone(waiting, decision.outcomes[index]));
       if (decision.facts.length === 0 && decision.inventories.size === 0) return outcomes;
       try {
         await this.store.commit(snapshot, decision);
+        if (decision.facts.some(({ kind }) => kind === 'request')) this.requestsChanged();
         return outcomes;
       } catch (error) {
         if (error instanceof ConflictError) continue;
@@ -149,7 +159,7 @@ function unique(ids: readonly string[]): string[] {
 }
 
 function settle({ resolve, reject }: Waiting, outcome: Outcome | undefined): void {
-  if (outcome?.ok) resolve(outcome.madeId);
+  if (outcome?.ok) resolve(outcome);
   else reject(outcome?.error);
 }
 

@@ -1,5 +1,6 @@
-import { capacityOf, type ResizeMode, type Terms } from '../../../shared/contracts/inventory';
+import { capacityOf, DEFAULT_TERMS, pickTerms, type ResizeMode, type Terms } from '../../../shared/contracts/inventory';
 import { AppError } from '../../../shared/errors';
+import { belowAllocated, inUse } from './errors';
 
 /** What a pool has to give, and how much of it is given. Counts are whole units of the pool's resource. */
 export interface Inventory extends Omit<Terms, 'state'> {
@@ -17,8 +18,26 @@ export interface Inventory extends Omit<Terms, 'state'> {
    */
   revision: number;
   refused: boolean;
+  /** Who waits for a part of it: by priority, then first come. */
+  waiting: readonly WaitingRequest[];
   createdAt: string;
   updatedAt: string;
+}
+
+/** A request that was not met at once, and waits. */
+export interface WaitingRequest {
+  /** Of the request, and of the allocation that is made of it. */
+  id: string;
+  serviceId: string;
+  capacity: number;
+  /** The larger goes first. */
+  priority: number;
+  leaseSeconds: number | null;
+  createdBy: string;
+  createdAt: string;
+  /** Until then it waits. */
+  expiresAt: string;
+  traceparent?: string | undefined;
 }
 
 /** A pool that is emptied, or comes down to a smaller capacity; `to` is what may be left allocated. */
@@ -46,6 +65,8 @@ export interface Allocation {
   updatedAt: string;
 }
 
+const NUMBERS = ['total', 'reserved', 'allocationRatio', 'minUnit', 'maxUnit', 'stepSize'] as const;
+
 /** What holds an allocation for a time only: whoever holds it renews it, or is taken to be gone. */
 export interface Lease {
   seconds: number;
@@ -53,7 +74,11 @@ export interface Lease {
 }
 
 export function leaseFrom(seconds: number | null, now: string): Lease | null {
-  return seconds === null ? null : { seconds, expiresAt: new Date(Date.parse(now) + seconds * 1000).toISOString() };
+  return seconds === null ? null : { seconds, expiresAt: laterBy(seconds, now) };
+}
+
+export function laterBy(seconds: number, now: string): string {
+  return new Date(Date.parse(now) + seconds * 1000).toISOString();
 }
 
 /** What is left of an allocation after its release. */
@@ -76,79 +101,85 @@ export function available(inventory: Inventory): number {
   return Math.max(0, capacityOf(inventory) - inventory.allocated);
 }
 
-export function poolNotFound(poolId: string): AppError {
-  return new AppError('not_found', 'pool.not_found', 'There is no such resource pool.', { facts: { pool_id: poolId } });
-}
-
-export function allocationNotFound(allocationId: string): AppError {
-  return new AppError('not_found', 'allocation.not_found', 'There is no such allocation; it may have been released.', {
-    facts: { allocation_id: allocationId },
-  });
-}
-
-export function heldByTask({ id, taskId }: Allocation): AppError {
-  return new AppError(
-    'conflict',
-    'allocation.held_by_task',
-    'A running task holds this allocation; stop the task instead.',
-    {
-      facts: { allocation_id: id, task_id: taskId },
-    },
-  );
-}
-
-export function groupNotFound(groupId: string): AppError {
-  return new AppError('not_found', 'group.not_found', 'There is no such group; it may have been released.', {
-    facts: { allocation_group_id: groupId },
-  });
-}
-
-export function notLeased({ id }: Allocation): AppError {
-  const detail =
-    'This allocation has no lease to renew: it is held until it is released, or until you say lease_seconds.';
-  return new AppError('conflict', 'allocation.not_leased', detail, { facts: { allocation_id: id } });
-}
-
-/** @throws AppError one of REFUSED_GRANTS; first what no waiting will cure */
-function demandPortion({ poolId, minUnit, maxUnit, stepSize }: Inventory, capacity: number): void {
+/** What no waiting will cure: the pool gives no such portion. */
+export function portionRefusal(
+  { poolId, minUnit, maxUnit, stepSize }: Inventory,
+  capacity: number,
+): AppError | undefined {
   const facts = { requested: capacity, pool_id: poolId };
   if (capacity < minUnit) {
     const detail = 'The pool gives no portion as small as that; ask for min_unit or more.';
-    throw new AppError('conflict', 'allocation.below_min_unit', detail, { facts: { ...facts, min_unit: minUnit } });
+    return new AppError('conflict', 'allocation.below_min_unit', detail, { facts: { ...facts, min_unit: minUnit } });
   }
   if (maxUnit !== null && capacity > maxUnit) {
     const detail = 'The pool gives no portion as large as that; ask for max_unit or less.';
-    throw new AppError('conflict', 'allocation.above_max_unit', detail, { facts: { ...facts, max_unit: maxUnit } });
+    return new AppError('conflict', 'allocation.above_max_unit', detail, { facts: { ...facts, max_unit: maxUnit } });
   }
   if (capacity % stepSize !== 0) {
     const detail = 'The pool gives whole steps only; ask for a multiple of step_size.';
-    throw new AppError('conflict', 'allocation.not_a_step', detail, { facts: { ...facts, step_size: stepSize } });
+    return new AppError('conflict', 'allocation.not_a_step', detail, { facts: { ...facts, step_size: stepSize } });
   }
+  return undefined;
 }
 
-function demandOpen({ poolId, state }: Inventory): void {
+function stateRefusal({ poolId, state }: Inventory): AppError | undefined {
   const facts = { pool_id: poolId };
   if (state === 'cordoned') {
     const detail = 'The pool takes no new allocations at the moment; use another pool, or wait until it is open again.';
-    throw new AppError('conflict', 'pool.cordoned', detail, { facts });
+    return new AppError('conflict', 'pool.cordoned', detail, { facts });
   }
   if (state === 'draining') {
     const detail = 'The pool is being emptied and takes no new allocations; use another pool.';
-    throw new AppError('conflict', 'pool.draining', detail, { facts });
+    return new AppError('conflict', 'pool.draining', detail, { facts });
   }
+  return undefined;
 }
 
-export function take(inventory: Inventory, capacity: number, now: string): Inventory {
-  demandPortion(inventory, capacity);
-  demandOpen(inventory);
-  if (capacity > available(inventory)) {
-    throw new AppError(
-      'conflict',
-      'allocation.insufficient_capacity',
-      'The pool has less free capacity than was asked for; ask for less, wait for a release, or use another pool.',
-      { facts: { requested: capacity, available: available(inventory), pool_id: inventory.poolId } },
-    );
-  }
+function shortage(inventory: Inventory, capacity: number): AppError | undefined {
+  if (capacity <= available(inventory)) return undefined;
+  return new AppError(
+    'conflict',
+    'allocation.insufficient_capacity',
+    'The pool has less free capacity than was asked for; ask for less, wait for a release, or use another pool.',
+    { facts: { requested: capacity, available: available(inventory), pool_id: inventory.poolId } },
+  );
+}
+
+/** Why it does not go to whoever is next in line: one of REFUSED_GRANTS, first what no waiting will cure. */
+export function refusalAtHead(inventory: Inventory, capacity: number): AppError | undefined {
+  return portionRefusal(inventory, capacity) ?? stateRefusal(inventory) ?? shortage(inventory, capacity);
+}
+
+/** True for one that a release can ever satisfy, so that others may have to wait for it. */
+export function canEverTake(inventory: Inventory, capacity: number): boolean {
+  return capacity <= capacityOf(inventory) && portionRefusal(inventory, capacity) === undefined;
+}
+
+/**
+ * Why a new request is not met now: as `refusalAtHead`, or others of its priority or a higher one wait already and the
+ * pool's policy lets nobody overtake them.
+ */
+export function refusalOf(inventory: Inventory, capacity: number, priority = 0): AppError | undefined {
+  const { poolId, queuePolicy, waiting } = inventory;
+  const refusal = refusalAtHead(inventory, capacity);
+  if (refusal || queuePolicy === 'best_effort') return refusal;
+  const before = waiting.filter((other) => other.priority >= priority && canEverTake(inventory, other.capacity));
+  if (before.length === 0) return undefined;
+  const detail = 'Others wait for this pool and go first; say wait_seconds to wait in line, or use another pool.';
+  return new AppError('conflict', 'allocation.others_wait', detail, {
+    facts: { requested: capacity, available: available(inventory), waiting: before.length, pool_id: poolId },
+  });
+}
+
+/** @throws AppError see refusalOf */
+export function take(inventory: Inventory, capacity: number, now: string, priority = 0): Inventory {
+  const refusal = refusalOf(inventory, capacity, priority);
+  if (refusal) throw refusal;
+  return taken(inventory, capacity, now);
+}
+
+/** After a grant that nothing was said against. */
+export function taken(inventory: Inventory, capacity: number, now: string): Inventory {
   return { ...inventory, allocated: inventory.allocated + capacity, updatedAt: now };
 }
 
@@ -172,15 +203,6 @@ function settledDown(inventory: Inventory, now: string): Inventory {
   };
 }
 
-export function belowAllocated({ allocated }: Inventory, terms: Terms): AppError {
-  return new AppError(
-    'conflict',
-    'pool.capacity_below_allocated',
-    'More than that is allocated; release allocations first, choose a larger capacity, or say ?resize=allow or drain.',
-    { facts: { requested: capacityOf(terms), allocated } },
-  );
-}
-
 /**
  * Takes over new terms. A pool over its capacity already may be changed as long as that makes it no worse.
  * @throws AppError `pool.capacity_below_allocated`, with mode `refuse`
@@ -195,7 +217,32 @@ export function changeTerms(before: Inventory, terms: Terms, mode: ResizeMode, n
   );
 }
 
+/** Of a pool that nobody has used yet; terms that are not given have their defaults. */
+export function newInventory(
+  poolId: string,
+  given: Partial<Terms> & Pick<Terms, 'total'>,
+  revision: number,
+  now: string,
+): Inventory {
+  const terms = pickTerms({ ...DEFAULT_TERMS, ...given });
+  const empty = {
+    poolId,
+    allocated: 0,
+    overAllowed: false,
+    drain: null,
+    revision,
+    refused: false,
+    waiting: [],
+    createdAt: now,
+    updatedAt: now,
+  };
+  // a pool that is opened for being emptied is empty
+  return changeTerms({ ...empty, ...terms, state: 'open' }, terms, 'refuse', now);
+}
+
 function drainOf(before: Inventory, terms: Terms, mode: ResizeMode, now: string): Drain | null {
+  // a change of what a pool is called by leaves it as it is
+  if (mode !== 'drain' && terms.state === before.state && sameNumbers(before, terms)) return before.drain;
   if (terms.state === 'draining') {
     // a change of something else does not begin it anew
     return before.state === 'draining' && before.drain ? before.drain : { to: 0, since: now, drainedAt: null };
@@ -203,13 +250,11 @@ function drainOf(before: Inventory, terms: Terms, mode: ResizeMode, now: string)
   return mode === 'drain' ? { to: capacityOf(terms), since: now, drainedAt: null } : null;
 }
 
-export function inUse({ allocated }: Inventory): AppError {
-  return new AppError('conflict', 'pool.in_use', 'The pool has allocations; release them first.', {
-    facts: { allocated },
-  });
+function sameNumbers(a: Terms | Inventory, b: Terms): boolean {
+  return NUMBERS.every((name) => a[name] === b[name]);
 }
 
 export function close(inventory: Inventory, now: string): Inventory {
   if (inventory.allocated > 0) throw inUse(inventory);
-  return { ...inventory, total: 0, reserved: 0, state: 'closed', drain: null, updatedAt: now };
+  return { ...inventory, total: 0, reserved: 0, state: 'closed', drain: null, waiting: [], updatedAt: now };
 }

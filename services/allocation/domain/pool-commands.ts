@@ -1,5 +1,6 @@
 import type { ResizeMode, Terms } from '../../../shared/contracts/inventory';
 import type { Allocation, Inventory } from './inventory';
+import type { AllocationRequest } from './queue';
 
 interface NewAllocation extends Pick<Allocation, 'id' | 'serviceId' | 'capacity' | 'createdBy' | 'taskId'> {
   leaseSeconds: number | null;
@@ -8,6 +9,10 @@ interface NewAllocation extends Pick<Allocation, 'id' | 'serviceId' | 'capacity'
 export interface AllocateCommand {
   kind: 'allocate';
   allocation: NewAllocation;
+  /** What is not there at once is waited for so long; absent or 0: not at all. */
+  waitSeconds?: number | undefined;
+  /** Who goes first when others wait: the larger; 0 when absent. */
+  priority?: number | undefined;
   idempotency?: { id: string; fingerprint: string } | undefined;
   /** W3C trace context of the request, for the event that tells of it. */
   traceparent?: string | undefined;
@@ -35,6 +40,14 @@ interface RenewCommand {
 interface ExpireCommand {
   kind: 'expire';
   allocationId: string;
+}
+
+/** Takes a request back: it waits no longer, and what it was granted is released. One that has ended stays as it is. */
+export interface CancelCommand {
+  kind: 'cancel';
+  requestId: string;
+  cancelledBy: string;
+  traceparent?: string | undefined;
 }
 
 /** One of a group's allocations. */
@@ -73,6 +86,9 @@ export type PoolCommand =
   | ReleaseCommand
   | RenewCommand
   | ExpireCommand
+  | CancelCommand
+  /** Grants and drops what waits, as every other order does on its way. */
+  | { kind: 'serve' }
   | ({ kind: 'open' } & NewTerms)
   | ({ kind: 'resize'; mode?: ResizeMode } & NewTerms)
   | { kind: 'close'; revision: number };
@@ -103,9 +119,16 @@ export function allocationsOf(order: Order): readonly string[] {
     case 'renew':
     case 'expire':
       return [order.allocationId];
+    case 'cancel':
+      return [order.requestId];
     default:
       return [];
   }
+}
+
+/** Ids of requests that may wait already: the answer to them was lost. */
+export function requestsOf(order: Order): readonly string[] {
+  return order.kind === 'allocate' && order.waitSeconds ? [order.allocation.id] : [];
 }
 
 export function rememberedOf(order: Order): readonly string[] {
@@ -115,8 +138,10 @@ export function rememberedOf(order: Order): readonly string[] {
 /** The answer that an Idempotency-Key, or an id that the caller chose, stands for. */
 export interface Remembered {
   fingerprint: string;
-  /** Of the allocation or group that was made. */
+  /** Of the allocation or group that was made, or of the request that waited. */
   madeId: string;
+  /** It is a request, which waited. */
+  waits?: true;
 }
 
 /** The rows that the orders at hand touch, by id; what does not exist is absent. */
@@ -126,6 +151,7 @@ export interface State {
   remembered: ReadonlyMap<string, Remembered>;
   /** Ids of allocations that are known to have been made and released again; looked for when an answer was lost. */
   ended?: ReadonlySet<string>;
+  requests: ReadonlyMap<string, AllocationRequest>;
 }
 
 export type PoolFact =
@@ -139,10 +165,18 @@ export type PoolFact =
       traceparent: string | undefined;
     }
   | { kind: 'renewed'; allocation: Allocation }
-  | { kind: 'remembered'; id: string; answer: Remembered };
+  | { kind: 'remembered'; id: string; answer: Remembered }
+  /** A request waits, or waits no longer. */
+  | { kind: 'request'; request: AllocationRequest };
+
+/** The id of what was made or changed; `waits`: it is a request that was not met at once. */
+export interface Made {
+  madeId?: string;
+  waits?: true;
+}
 
 /** An error that is no AppError is a bug; it fails its own order only. */
-export type Outcome = { ok: true; madeId?: string } | { ok: false; error: Error };
+export type Outcome = ({ ok: true } & Made) | { ok: false; error: Error };
 
 export interface Decision {
   /** In the order of the orders. */

@@ -1,17 +1,42 @@
 import { z } from 'zod';
 import { capacity, timestamp, uuid } from '../../../shared/contracts/fields';
 import { REFUSED_GRANTS } from '../../../shared/contracts/inventory';
+import { labels, location, resourceType } from '../../../shared/contracts/kind';
 import { idempotencyKey } from '../../../shared/http/conditions';
 import { route, type Route } from '../../../shared/http/route';
 import type { Groups } from '../application/groups';
-import { allocationBody, present } from './routes';
+import type { WantedClaim } from '../domain/placement';
+import { allocationBody, present } from './allocation-wire';
 
 const groupParams = z.object({ group_id: uuid });
+const claim = z
+  .strictObject({
+    resource_pool_id: uuid.optional().meta({ description: 'This pool; or else resource_type.' }),
+    resource_type: resourceType.optional().meta({ description: 'Any one pool of that kind that takes all of it.' }),
+    location: location.optional().meta({ description: 'With resource_type.' }),
+    labels: labels.optional().meta({ description: 'With resource_type: what the pool must have; at most 32.' }),
+    capacity,
+  })
+  // in the words of the request: what an Idempotency-Key stands for must not change with ours
+  .transform(({ resource_pool_id, resource_type, ...rest }, context) => {
+    if (resource_pool_id === undefined && resource_type !== undefined) return { resource_type, ...rest };
+    const named = resource_type === undefined && rest.location === undefined && rest.labels === undefined;
+    if (resource_pool_id !== undefined && named) return { resource_pool_id, capacity: rest.capacity };
+    const message = 'must name either a pool (resource_pool_id) or a kind (resource_type, location?, labels?)';
+    context.addIssue({ code: 'custom', message });
+    return z.NEVER;
+  });
 const claims = z
-  .array(z.strictObject({ resource_pool_id: uuid, capacity }))
+  .array(claim)
   .min(1)
   .max(32)
-  .meta({ description: 'Several claims may name the same pool.' });
+  .meta({ description: 'Several claims may name the same pool, or come to lie in the same one.' });
+
+function wantedOf(body: z.output<typeof claim>): WantedClaim {
+  if ('resource_pool_id' in body) return { poolId: body.resource_pool_id, capacity: body.capacity };
+  const { resource_type: type, location: place, labels: pairs = {}, capacity: units } = body;
+  return { kind: { resourceType: type, location: place, labels: Object.entries(pairs) }, capacity: units };
+}
 
 const groupBody = z
   .object({
@@ -28,18 +53,18 @@ export function groupRoutes(groups: Groups): Route[] {
     route({
       method: 'post',
       path: '/allocation_groups',
-      summary: 'Allocate from several pools, all or nothing',
+      summary: 'Allocate from several pools, named ones or any of a kind, all or nothing',
       access: { permission: 'allocation_group:create' },
       body: z.strictObject({ service_id: uuid, claims }),
       headers: {
         'Idempotency-Key': 'The same key with the same body is one group, however often it is sent (24 hours).',
       },
       responses: { 201: z.object({ id: uuid }) },
-      errors: [...REFUSED_GRANTS, 'allocation.busy', 'request.idempotency_key_reused'],
+      errors: [...REFUSED_GRANTS, 'allocation.no_such_kind', 'allocation.busy', 'request.idempotency_key_reused'],
       handle: async ({ body, caller, header, signal }) => {
         const id = await groups.allocate({
           serviceId: body.service_id,
-          claims: body.claims.map(({ resource_pool_id: poolId, capacity: units }) => ({ poolId, capacity: units })),
+          claims: body.claims.map(wantedOf),
           createdBy: caller.sub,
           idempotency: idempotencyKey(header('Idempotency-Key'), [caller.sub, 'POST allocation_groups'], body),
           signal,

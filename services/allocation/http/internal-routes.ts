@@ -28,6 +28,7 @@ function present(inventory: OpenInventory): z.input<typeof inventoryView> {
     capacity: capacityOf(inventory),
     allocated: inventory.allocated,
     available: available(inventory),
+    waiting: inventory.waiting.length,
     drain: inventory.drain && presentDrain(inventory.drain),
   };
 }

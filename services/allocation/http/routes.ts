@@ -1,42 +1,26 @@
 import { z } from 'zod';
 import { durationBetween } from '../../../shared/contracts/duration';
-import { capacity, duration, leaseSeconds, timestamp, uuid } from '../../../shared/contracts/fields';
+import {
+  capacity,
+  duration,
+  leaseSeconds,
+  priority,
+  timestamp,
+  uuid,
+  waitSeconds,
+} from '../../../shared/contracts/fields';
 import { REFUSED_GRANTS } from '../../../shared/contracts/inventory';
 import { idempotencyKey } from '../../../shared/http/conditions';
 import { decodeCursor, pageOutput, pageQuery } from '../../../shared/http/paging';
 import { route, type Route } from '../../../shared/http/route';
 import type { Allocations } from '../application/allocations';
-import type { Allocation, ReleasedAllocation } from '../domain/inventory';
+import type { Requests } from '../application/requests';
+import type { ReleasedAllocation } from '../domain/inventory';
+import { UNCLAIMED_SECONDS } from '../domain/queue';
+import { allocationBody, present, presentRequest, requestBody } from './allocation-wire';
 
 const poolParams = z.object({ pool_id: uuid });
 const allocationParams = z.object({ pool_id: uuid, allocation_id: uuid });
-
-export const allocationBody = z
-  .object({
-    id: uuid,
-    resource_pool_id: uuid,
-    service_id: uuid,
-    allocated_capacity: capacity,
-    created_at: timestamp,
-    updated_at: timestamp,
-    lease_seconds: leaseSeconds.optional().meta({ description: 'Absent when it is held until it is released.' }),
-    expires_at: timestamp.optional().meta({ description: 'Released by the system then, unless renewed before.' }),
-    allocation_group_id: uuid.optional().meta({ description: 'The group that it was made with.' }),
-  })
-  .meta({ id: 'Allocation' });
-
-export function present(allocation: Allocation): z.input<typeof allocationBody> {
-  return {
-    id: allocation.id,
-    resource_pool_id: allocation.poolId,
-    service_id: allocation.serviceId,
-    allocated_capacity: allocation.capacity,
-    created_at: allocation.createdAt,
-    updated_at: allocation.updatedAt,
-    ...(allocation.lease && { lease_seconds: allocation.lease.seconds, expires_at: allocation.lease.expiresAt }),
-    ...(allocation.groupId !== null && { allocation_group_id: allocation.groupId }),
-  };
-}
 
 const releasedBody = z
   .object({
@@ -70,7 +54,7 @@ function presentReleased(released: ReleasedAllocation): z.input<typeof releasedB
 /** To the millisecond, as times are stored and compared. */
 const instant = timestamp.transform((text) => new Date(text).toISOString());
 
-export function publicRoutes(allocations: Allocations): Route[] {
+export function publicRoutes(allocations: Allocations, requests: Requests): Route[] {
   return [
     route({
       method: 'post',
@@ -78,23 +62,39 @@ export function publicRoutes(allocations: Allocations): Route[] {
       summary: 'Allocate a part of a pool to a service',
       access: { permission: 'resource_allocation:create' },
       params: poolParams,
-      body: z.strictObject({ service_id: uuid, capacity, lease_seconds: leaseSeconds.optional() }),
+      body: z.strictObject({
+        service_id: uuid,
+        capacity,
+        lease_seconds: leaseSeconds.optional(),
+        wait_seconds: waitSeconds.optional().meta({
+          description: `What is not there at once is waited for: 202 with the request's Location. Granted later, it is held for lease_seconds, or ${UNCLAIMED_SECONDS} without them: renew it.`,
+        }),
+        priority: priority
+          .optional()
+          .meta({ description: 'Among those who wait the larger goes first; 0 unless told.' }),
+      }),
       headers: {
         'Idempotency-Key': 'The same key with the same body is one allocation, however often it is sent (24 hours).',
       },
-      responses: { 201: z.object({ id: uuid }) },
-      errors: [...REFUSED_GRANTS, 'allocation.busy', 'request.idempotency_key_reused'],
+      responses: { 201: z.object({ id: uuid }), 202: requestBody },
+      errors: [...REFUSED_GRANTS, 'allocation.queue_full', 'allocation.busy', 'request.idempotency_key_reused'],
       handle: async ({ params, body, caller, header, signal }) => {
         const scope = [caller.sub, 'POST allocations', params.pool_id];
-        const id = await allocations.allocate({
+        const { id, waits } = await allocations.allocate({
           poolId: params.pool_id,
           serviceId: body.service_id,
           capacity: body.capacity,
           leaseSeconds: body.lease_seconds,
+          waitSeconds: body.wait_seconds,
+          priority: body.priority,
           createdBy: caller.sub,
           idempotency: idempotencyKey(header('Idempotency-Key'), scope, body),
           signal,
         });
+        if (waits) {
+          const headers = { Location: `/allocation_requests/${id}` };
+          return { status: 202, headers, body: presentRequest(await requests.get(id)) };
+        }
         const headers = { Location: `/resource_pools/${params.pool_id}/allocations/${id}` };
         return { status: 201, headers, body: { id } };
       },

@@ -1,5 +1,7 @@
-import type { Allocation, Inventory, ReleasedAllocation } from '../domain/inventory';
+import type { Allocation, Inventory, OpenInventory, ReleasedAllocation } from '../domain/inventory';
+import type { Kind } from '../domain/placement';
 import type { Decision, Remembered, State } from '../domain/pool-commands';
+import type { AllocationRequest } from '../domain/queue';
 import type { Keyset } from '../../../shared/http/paging';
 
 /** Rows with the versions they had when they were read. */
@@ -15,6 +17,7 @@ export interface Wanted {
   rememberedIds: readonly string[];
   /** Allocations of which only is asked whether they were released. */
   endedIds?: readonly string[];
+  requestIds: readonly string[];
 }
 
 export interface AllocationFilter {
@@ -43,10 +46,16 @@ export interface PoolStore {
   commit(snapshot: Snapshot, decision: Decision): Promise<void>;
   allocation(id: string): Promise<Allocation | undefined>;
   remembered(id: string): Promise<Remembered | undefined>;
+  /** Requests that wait or waited, those that exist; what has ended is kept for a day. */
+  requests(ids: readonly string[]): Promise<AllocationRequest[]>;
+  /** Pools where somebody has waited long enough by `now`. May lag behind a commit of the last instant. */
+  overdueQueues(now: string, limit: number): Promise<string[]>;
   /** For 24 hours. @throws ConflictError when something is remembered under this id already */
   remember(id: string, answer: Remembered): Promise<void>;
   /** Inventories by pool id, open and closed; unknown ids are absent. */
   inventories(poolIds: readonly string[]): Promise<Inventory[]>;
+  /** Those of a kind that are not closed, in no certain order. May lag behind a commit of the last instant. */
+  inventoriesOfKind(kind: Kind): Promise<OpenInventory[]>;
   /** Oldest first, behind `after`. May lag behind a commit of the last instant; never shows a released one for long. */
   listAllocations(filter: AllocationFilter): Promise<Allocation[]>;
   /** What was released, the latest first, behind `after` (of releasedAt and id); also of a pool that is gone. */

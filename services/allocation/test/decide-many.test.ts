@@ -142,7 +142,7 @@ test('any sequence of grants, groups, renewals, expiries and releases over three
         // a group that is made and released in one batch is not known to the one who releases
         if (orders.some(({ kind }) => kind === 'allocate_group') && orders.some(({ kind }) => kind === 'release_group'))
           return;
-        const state: State = { inventories, allocations, remembered: new Map() };
+        const state: State = { inventories, allocations, remembered: new Map(), requests: new Map() };
         const { outcomes, facts, inventories: changed } = decide(state, orders, new Date(now).toISOString());
         expect(outcomes.map(({ ok }) => ok)).toEqual(orders.map((order) => model.expects(order, now)));
         for (const [id, inventory] of changed) inventories.set(id, inventory);

@@ -167,9 +167,9 @@ describe('when the store does not play along', () => {
 
   test('a release whose answer was lost is a release', async () => {
     const { writer, store, inventory } = await withPool(10);
-    const id = await writer.execute(POOL, allocate());
+    const { madeId: id } = await writer.execute(POOL, allocate());
     store.fail.push({ writtenButLost: lost });
-    await expect(writer.execute(POOL, release(id!))).resolves.toBe(id);
+    await expect(writer.execute(POOL, release(id!))).resolves.toMatchObject({ madeId: id });
     expect((await inventory())?.allocated).toBe(0);
     expect(store.events.map(({ type }) => type)).toEqual(['allocation.created', 'allocation.released']);
     await expect(writer.execute(POOL, release(id!))).rejects.toMatchObject({ code: 'allocation.not_found' });
@@ -187,7 +187,7 @@ describe('when the store does not play along', () => {
       const { store, writer: rival, inventory } = await withPool(10);
       const endIt = async () => void (await rival.execute(POOL, release('one')));
       store.fail.push({ writtenButLost: lost });
-      await expect(new PoolWriter(store, () => NOW, endIt).submit(order)).resolves.toBe(answer);
+      await expect(new PoolWriter(store, () => NOW, endIt).submit(order)).resolves.toMatchObject({ madeId: answer });
       expect((await inventory())?.allocated).toBe(0);
       expect(store.events.map(({ type }) => type)).toEqual(['allocation.created', 'allocation.released']);
     },

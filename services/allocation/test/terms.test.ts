@@ -134,6 +134,12 @@ describe('a change that leaves less than is allocated', () => {
     expect(fits.drain).toEqual({ to: 60, since: NOW, drainedAt: NOW });
     expect(applied(fits, { kind: 'resize', total: 70, revision: 3 }).inventory?.drain).toBeNull();
   });
+
+  test('a new label leaves a drain as it is', () => {
+    const draining = applied(used, { kind: 'resize', total: 40, mode: 'drain', revision: 2 }).inventory!;
+    const labelled = applied(draining, { kind: 'resize', total: 40, labels: { tier: 'spot' }, revision: 3 }).inventory;
+    expect(labelled).toMatchObject({ labels: { tier: 'spot' }, drain: draining.drain, overAllowed: true });
+  });
 });
 
 describe('the state draining', () => {

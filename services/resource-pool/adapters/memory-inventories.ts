@@ -63,7 +63,7 @@ export class MemoryInventories implements Inventories {
       const { allocated } = kept;
       const capacity = capacityOf(kept);
       const available = Math.max(0, capacity - allocated);
-      views.set(id, { pool_id: id, ...toTermsRow(kept), capacity, allocated, available, drain: null });
+      views.set(id, { pool_id: id, ...toTermsRow(kept), capacity, allocated, available, waiting: 0, drain: null });
     }
     return views;
   }

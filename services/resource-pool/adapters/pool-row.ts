@@ -12,12 +12,9 @@ import { termsOf, type Pending, type Pool, type Undo } from '../domain/pool';
 
 const undoRow = z.object({
   name: z.string(),
-  resource_type: z.string(),
   total_capacity: z.int(),
-  location: z.string(),
   ...termFields,
   state: poolState.default('open'),
-  labels: z.record(z.string(), z.string()).default({}),
   version: z.int(),
   updated_at: timestamp,
 });
@@ -70,11 +67,8 @@ function describe(row: UndoRow): Undo {
   const { total: totalCapacity, ...terms } = termsOfRow({ ...row, total: row.total_capacity });
   return {
     name: row.name,
-    resourceType: row.resource_type,
     totalCapacity,
     ...terms,
-    location: row.location,
-    labels: row.labels,
     version: row.version,
     updatedAt: row.updated_at,
   };
@@ -84,11 +78,8 @@ function toUndoRow(pool: Undo): UndoRow {
   const { total, ...terms } = toTermsRow(termsOf(pool));
   return {
     name: pool.name,
-    resource_type: pool.resourceType,
     total_capacity: total,
     ...terms,
-    location: pool.location,
-    labels: pool.labels,
     version: pool.version,
     updated_at: pool.updatedAt,
   };

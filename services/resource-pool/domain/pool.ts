@@ -1,13 +1,10 @@
-import { capacityOf, DEFAULT_TERMS, type ResizeMode, type Terms } from '../../../shared/contracts/inventory';
+import { capacityOf, DEFAULT_TERMS, pickTerms, type ResizeMode, type Terms } from '../../../shared/contracts/inventory';
 import { AppError, type FieldFault, invalid } from '../../../shared/errors';
 
 /** What people say of a pool. `totalCapacity` is in whole units of the resource. */
 export interface PoolDescription extends Omit<Terms, 'total'> {
   name: string;
-  resourceType: string;
   totalCapacity: number;
-  location: string;
-  labels: Record<string, string>;
 }
 
 /** The same as it is asked for. What is left out stays as it is, or has its default in a new pool. */
@@ -46,7 +43,7 @@ export interface Pool extends PoolDescription {
 
 /** @throws AppError `request.invalid` when the fields do not fit together */
 export function newDescription(request: PoolRequest): PoolDescription {
-  return demandSense({ labels: {}, ...DEFAULT_TERMS, ...request });
+  return demandSense({ ...DEFAULT_TERMS, ...request });
 }
 
 /** Holds what no field alone can: a pool that could never give anything is a slip of the pen. */
@@ -69,8 +66,7 @@ function demandSense(description: PoolDescription): PoolDescription {
 
 /** What the inventory has to follow. */
 export function termsOf(description: PoolDescription): Terms {
-  const { totalCapacity: total, reserved, allocationRatio, minUnit, maxUnit, stepSize, state } = description;
-  return { total, reserved, allocationRatio, minUnit, maxUnit, stepSize, state };
+  return pickTerms({ ...description, total: description.totalCapacity });
 }
 
 /** @param requestKey what the creation's Idempotency-Key is remembered under */
@@ -107,9 +103,9 @@ export function redescribe(pool: Pool, request: PoolRequest, mode: ResizeMode, n
   demandSense(changed);
   // to drain is a change of the inventory also where the numbers stay: it may be over its capacity
   if (mode !== 'drain' && JSON.stringify(termsOf(changed)) === JSON.stringify(termsOf(pool))) return changed;
-  const { name, resourceType, location, labels, version, updatedAt } = pool;
+  const { name, version, updatedAt } = pool;
   const { total: totalCapacity, ...terms } = termsOf(pool);
-  const undo = { name, resourceType, totalCapacity, ...terms, location, labels, version, updatedAt };
+  const undo = { name, totalCapacity, ...terms, version, updatedAt };
   return withPending(changed, { kind: 'resize', mode, undo }, now);
 }
 

@@ -1,26 +1,24 @@
 import { z } from 'zod';
 import { capacity, displayName, timestamp, uuid } from '../../../shared/contracts/fields';
-import { DEFAULT_TERMS, drainView, type InventoryView, poolState } from '../../../shared/contracts/inventory';
+import {
+  DEFAULT_TERMS,
+  drainView,
+  type InventoryView,
+  poolState,
+  queuePolicy,
+} from '../../../shared/contracts/inventory';
+import { labels, location, resourceType } from '../../../shared/contracts/kind';
 import type { Pool, PoolRequest } from '../domain/pool';
 
 /** How pools look on the wire. */
 
 const poolFields = {
   name: displayName.meta({ example: 'gpu-a100' }),
-  resource_type: displayName
-    .max(100)
-    .meta({ example: 'GPU', description: 'An open set; GPU, CPU and Memory are the usual ones.' }),
+  resource_type: resourceType,
   total_capacity: capacity,
-  location: displayName.max(100).meta({ example: 'eu-west-1' }),
+  location,
 };
 
-const labelKey = z
-  .string()
-  .regex(
-    /^[A-Za-z0-9]([A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?$/,
-    'must be 1 to 63 letters, digits and . _ / - between them',
-  );
-const labelValue = displayName.max(100);
 const units = z.int().min(0, 'must be a whole number of at least 0');
 
 /** The terms of a pool; the domain holds what they must be to each other. */
@@ -43,10 +41,11 @@ const termFields = {
     description:
       'open: takes allocations. cordoned: takes nothing new. draining: takes nothing new, and `drain` says when the last allocation has gone. What is held stays held.',
   }),
-  labels: z
-    .record(labelKey, labelValue)
-    .refine((labels) => Object.keys(labels).length <= 32, 'must be 32 at most')
-    .meta({ description: 'For finding pools: at most 32.', example: { team: 'vision', tier: 'spot' } }),
+  queue_policy: queuePolicy.meta({
+    description:
+      'Of requests that wait. strict: by priority, then first come, and nobody overtakes whoever is at the head. best_effort: whatever fits is granted, in the same order.',
+  }),
+  labels: labels.meta({ description: 'For finding pools: at most 32.' }),
 };
 
 /** Callers that do not know of terms leave them alone: that is why PUT does not put back to their defaults what it lacks. */
@@ -62,6 +61,7 @@ export const poolBody = z
     capacity: z.int().meta({ description: 'floor((total_capacity − reserved) × allocation_ratio)' }),
     allocated_capacity: z.int().min(0).meta({ description: 'More than capacity after ?resize=allow or drain.' }),
     available_capacity: z.int().min(0),
+    waiting_requests: z.int().min(0).meta({ description: 'How many requests wait for capacity of it.' }),
     drain: drainView
       .nullable()
       .meta({ description: 'Set by state draining and by ?resize=drain, until the next change of numbers or state.' }),
@@ -71,19 +71,20 @@ export const poolBody = z
   .meta({ id: 'ResourcePool' });
 
 function defaults(): string {
-  const { reserved, allocationRatio, minUnit, maxUnit, stepSize, state } = DEFAULT_TERMS;
-  return `reserved ${reserved}, allocation_ratio ${allocationRatio}, min_unit ${minUnit}, max_unit ${maxUnit}, step_size ${stepSize}, state ${state}, labels {}`;
+  const { reserved, allocationRatio, minUnit, maxUnit, stepSize, state, queuePolicy: policy } = DEFAULT_TERMS;
+  return `reserved ${reserved}, allocation_ratio ${allocationRatio}, min_unit ${minUnit}, max_unit ${maxUnit}, step_size ${stepSize}, state ${state}, queue_policy ${policy}, labels {}`;
 }
 
 export function requestOf(body: z.output<typeof poolInput>): PoolRequest {
   const { name, location, reserved, labels, state } = body;
   const { allocation_ratio: allocationRatio, min_unit: minUnit, max_unit: maxUnit, step_size: stepSize } = body;
+  const { queue_policy: queuePolicy } = body;
   return {
     name,
     resourceType: body.resource_type,
     totalCapacity: body.total_capacity,
     location,
-    ...given({ reserved, allocationRatio, minUnit, maxUnit, stepSize, labels, state }),
+    ...given({ reserved, allocationRatio, minUnit, maxUnit, stepSize, labels, state, queuePolicy }),
   };
 }
 
@@ -108,24 +109,13 @@ export function present(pool: Pool, inventory: InventoryView): z.input<typeof po
     max_unit: inventory.max_unit,
     step_size: inventory.step_size,
     state: inventory.state,
+    queue_policy: inventory.queue_policy,
     capacity: inventory.capacity,
     allocated_capacity: inventory.allocated,
     available_capacity: inventory.available,
+    waiting_requests: inventory.waiting,
     drain: inventory.drain,
     created_at: pool.createdAt,
     updated_at: pool.updatedAt,
   };
 }
-
-/** `key:value`, several times for several labels that a pool must all have; a key holds no colon. */
-const labelFilter = z.string().transform((text, context): [string, string] => {
-  const colon = text.indexOf(':');
-  const key = labelKey.safeParse(text.slice(0, Math.max(0, colon)));
-  const value = labelValue.safeParse(text.slice(colon + 1));
-  if (key.success && value.success) return [key.data, value.data];
-  context.addIssue({ code: 'custom', message: 'must be key:value' });
-  return z.NEVER;
-});
-export const labelFilters = z
-  .preprocess((value) => [value].flat(), z.array(labelFilter).max(32))
-  .meta({ description: '`key:value`; several times for several labels, all of which a pool must have.' });

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { displayName, uuid } from '../../../shared/contracts/fields';
 import { poolState, resizeMode } from '../../../shared/contracts/inventory';
+import { labelFilters } from '../../../shared/contracts/kind';
 import { entityTag, idempotencyKey } from '../../../shared/http/conditions';
 import { decodeCursor, pageOutput, pageQuery } from '../../../shared/http/paging';
 import { route, type Route } from '../../../shared/http/route';
@@ -9,7 +10,7 @@ import { deletePool } from '../application/delete-pool';
 import { findPools, getPool, listPools } from '../application/read-pools';
 import type { Rooms } from '../application/settle-pool';
 import { updatePool } from '../application/update-pool';
-import { labelFilters, poolBody, poolInput, present, requestOf } from './pool-wire';
+import { poolBody, poolInput, present, requestOf } from './pool-wire';
 
 const poolParams = z.object({ pool_id: uuid });
 

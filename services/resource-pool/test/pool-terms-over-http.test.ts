@@ -146,12 +146,25 @@ describe('a change that leaves less than is allocated', () => {
     expect(await show(id)).toMatchObject({ total_capacity: 5, available_capacity: 0 });
   });
 
-  test('?resize=drain reaches the inventory also where the numbers stay', async () => {
+  test('?resize=drain reaches the inventory also where the numbers stay; a new name alone does not', async () => {
     const resize = jest.spyOn(rooms.inventories, 'resize');
     await put('?resize=drain', {}).expect(200);
     expect(resize).toHaveBeenCalledTimes(1);
-    await put('', { labels: { a: 'b' } }).expect(200);
+    await put('', { name: 'another' }).expect(200);
     expect(resize).toHaveBeenCalledTimes(1);
+  });
+
+  test('what kind it is, where, its labels and its queue_policy reach the inventory, which is searched by them', async () => {
+    const kind = { resource_type: 'TPU', location: 'rack-9', labels: { tier: 'spot' }, queue_policy: 'best_effort' };
+    await put('', kind).expect(200);
+    expect(rooms.inventories.kept.get(id)).toMatchObject({
+      resourceType: 'TPU',
+      location: 'rack-9',
+      labels: { tier: 'spot' },
+      queuePolicy: 'best_effort',
+    });
+    expect(await show(id)).toMatchObject(kind);
+    await put('', { queue_policy: 'fair' }).expect(400);
   });
 
   test('a resize that there is not: 400', async () => {

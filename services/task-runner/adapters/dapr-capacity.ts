@@ -1,10 +1,11 @@
 import { z } from 'zod';
 import type { Sidecar } from '../../../shared/dapr/sidecar';
 import { hasCode } from '../../../shared/errors';
-import { capacityUnavailable, isRefusal } from '../domain/errors';
-import type { Capacity, CapacityRequest } from '../ports/capacity';
+import { capacityUnavailable, isRefusal, isSpent } from '../domain/errors';
+import type { Capacity, CapacityRequest, HeldCapacity } from '../ports/capacity';
 
 const pools = z.array(z.looseObject({ id: z.uuid() }));
+const renewed = z.object({ lost: z.array(z.uuid()) });
 
 /** For this long a pool is taken to be there still; should it be gone, `take` says so. */
 const POOL_KNOWN_MS = 30_000;
@@ -13,7 +14,10 @@ const POOL_KNOWN_MS = 30_000;
 export class DaprCapacity implements Capacity {
   private readonly known = new Map<string, { id: string; until: number }>();
 
-  constructor(private readonly sidecar: Pick<Sidecar, 'invoke'>) {}
+  constructor(
+    private readonly sidecar: Pick<Sidecar, 'invoke'>,
+    private readonly leaseSeconds: number,
+  ) {}
 
   async findPool(name: string): Promise<string | undefined> {
     const cached = this.known.get(name);
@@ -34,11 +38,22 @@ export class DaprCapacity implements Capacity {
           capacity: units,
           task_id: taskId,
           created_by: createdBy,
+          lease_seconds: this.leaseSeconds,
         });
       } catch (error) {
         if (hasCode(error, 'pool.not_found')) this.known.clear();
         throw error;
       }
+    });
+  }
+
+  async renew(held: readonly HeldCapacity[]): Promise<string[]> {
+    return this.ask(async () => {
+      const body = {
+        lease_seconds: this.leaseSeconds,
+        allocations: held.map(({ poolId, allocationId }) => ({ resource_pool_id: poolId, id: allocationId })),
+      };
+      return renewed.parse(await this.sidecar.invoke('allocation', 'POST', 'internal/allocation_renewals', body)).lost;
     });
   }
 
@@ -50,7 +65,7 @@ export class DaprCapacity implements Capacity {
     try {
       return await work();
     } catch (error) {
-      if (isRefusal(error)) throw error;
+      if (isRefusal(error) || isSpent(error)) throw error;
       throw capacityUnavailable(error);
     }
   }

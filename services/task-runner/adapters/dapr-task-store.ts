@@ -3,8 +3,8 @@ import { ConflictError, type Sidecar, type StateOperation } from '../../../share
 import { IDEMPOTENCY_TTL_SECONDS } from '../../../shared/http/conditions';
 import { versionConflict } from '../domain/errors';
 import type { Task } from '../domain/task';
-import type { OpenTask, Remembered, TaskEvent, TaskQuery, TaskStore, Versioned } from '../ports/task-store';
-import { fromTaskRow, openTaskRow, rememberedRow, toTaskRow } from './task-row';
+import type { OpenTask, Remembered, TaskEvent, TaskLease, TaskQuery, TaskStore, Versioned } from '../ports/task-store';
+import { fromTaskRow, openTaskRow, rememberedRow, taskLeaseRow, toTaskRow } from './task-row';
 
 export const APP_ID = 'task-runner';
 
@@ -92,6 +92,20 @@ export class DaprTaskStore implements TaskStore {
       [],
     );
     return rows.map((row) => openTaskRow.parse(row));
+  }
+
+  async listLeases(limit: number, after?: Pick<TaskLease, 'createdAt' | 'id'>): Promise<TaskLease[]> {
+    // of open tasks there is an index by `createdAt`
+    const rows = await this.sidecar.query(
+      `SELECT jsonb_build_object('id', document -> 'id', 'createdAt', document -> 'createdAt', 'poolId', document -> 'poolId',
+         'allocationId', document -> 'allocationId', 'capacityState', document -> 'capacityState')::text
+       FROM tasks WHERE document ->> 'open' = 'true' AND document ->> 'status' IN ('Starting', 'Running', 'Stopping')
+         AND document ->> 'capacityState' IN ('held', 'lost')
+         ${after === undefined ? '' : `AND (document ->> 'createdAt', document ->> 'id') > ($2, $3)`}
+       ORDER BY document ->> 'createdAt', document ->> 'id' LIMIT $1`,
+      [limit, ...(after === undefined ? [] : [after.createdAt, after.id])],
+    );
+    return rows.map((row) => taskLeaseRow.parse(row));
   }
 
   private async transact(operations: StateOperation[]): Promise<void> {

@@ -1,6 +1,6 @@
 import { versionConflict } from '../domain/errors';
-import { isOpen, type Task } from '../domain/task';
-import type { OpenTask, Remembered, TaskEvent, TaskQuery, TaskStore, Versioned } from '../ports/task-store';
+import { hasEnded, isOpen, type Task } from '../domain/task';
+import type { OpenTask, Remembered, TaskEvent, TaskLease, TaskQuery, TaskStore, Versioned } from '../ports/task-store';
 import { fromTaskRow, toTaskRow } from './task-row';
 
 /** Tasks in memory, through JSON as in the real store. */
@@ -71,6 +71,14 @@ export class MemoryTaskStore implements TaskStore {
         since: history.at(-1)?.at ?? createdAt,
       })),
     );
+  }
+
+  listLeases(limit: number, after?: Pick<TaskLease, 'createdAt' | 'id'>): Promise<TaskLease[]> {
+    const leases = this.all()
+      .filter((task) => !hasEnded(task) && ['held', 'lost'].includes(task.capacityState))
+      .filter((task) => after === undefined || sortKey(task) > sortKey(after))
+      .sort((a, b) => (sortKey(a) > sortKey(b) ? 1 : -1));
+    return Promise.resolve(leases.slice(0, limit));
   }
 
   /** For tests. */

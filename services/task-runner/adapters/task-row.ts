@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { isOpen, TASK_STATUSES, type Task } from '../domain/task';
+import { CAPACITY_STATES, isOpen, TASK_STATUSES, type Task } from '../domain/task';
 
 const time = z.iso.datetime();
 const status = z.enum(TASK_STATUSES);
@@ -38,8 +38,10 @@ const taskRow = z.object({
   stopTime: time.nullable(),
   poolId: z.uuid(),
   allocationId: z.uuid(),
+  // rows from before there were leases have none
+  nextAllocationId: z.uuid().nullable().default(null),
   capacity: z.int(),
-  capacityState: z.enum(['wanted', 'held', 'returned']),
+  capacityState: z.enum(CAPACITY_STATES),
   outcome: z
     .object({
       status: z.enum(['Stopped', 'Error']),
@@ -70,6 +72,14 @@ export const rememberedRow = z.object({ taskId: z.uuid(), fingerprint: z.string(
 export const openTaskRow = z.object({
   id: z.uuid(),
   status,
-  capacityState: z.enum(['wanted', 'held', 'returned']),
+  capacityState: z.enum(CAPACITY_STATES),
   since: time,
+});
+
+export const taskLeaseRow = taskRow.pick({
+  id: true,
+  createdAt: true,
+  poolId: true,
+  allocationId: true,
+  capacityState: true,
 });

@@ -1,5 +1,13 @@
 import { hasCode } from '../../../shared/errors';
-import { hasEnded, outcomeOfExit, outcomeOfFailure, stopping, type Outcome, type Task } from '../domain/task';
+import {
+  hasEnded,
+  outcomeOfExit,
+  outcomeOfFailure,
+  stopping,
+  wantedAllocation,
+  type Outcome,
+  type Task,
+} from '../domain/task';
 import type { Capacity } from '../ports/capacity';
 import type { ContainerExit, ContainerRuntime, ContainerState } from '../ports/container-runtime';
 import type { TaskStore } from '../ports/task-store';
@@ -61,7 +69,7 @@ export function createEndTask({ store, runtime, capacity, settler, now }: EndTas
     giveBackOwed: async (taskId) => {
       const found = await store.get(taskId);
       if (!found || !hasEnded(found.task) || found.task.capacityState === 'returned') return;
-      await capacity.giveBack(found.task.allocationId);
+      await capacity.giveBack(wantedAllocation(found.task));
       await store.save({ ...found.task, capacityState: 'returned' }, found.version);
     },
   };

@@ -24,7 +24,7 @@ const ORPHAN_MS = 30_000;
 const AT_ONCE = 8;
 
 /**
- * Makes tasks and containers agree, once: dead ones are ended, half-made starts and stops carried on, containers without
+ * Makes tasks and containers agree, once: dead ones are ended, half-made starts and stops, and searches for lost capacity, carried on, containers without
  * a task removed, owed capacity given back. With the runtime away only what does not need it is done, and no task is
  * declared dead.
  * @returns true when everything was looked at and done
@@ -66,12 +66,13 @@ export function createReconcile({ store, runtime, settler, endTask, now, logger 
     if (settler.isUnderWay(task.id)) return [];
     const age = Date.parse(now()) - Date.parse(task.since);
     if (hasEnded(task))
-      return age > OWED_MS || task.capacityState === 'held' ? [() => endTask.giveBackOwed(task.id)] : [];
+      return age > OWED_MS || task.capacityState !== 'wanted' ? [() => endTask.giveBackOwed(task.id)] : [];
     if (task.status === 'Pending') return age > ABANDONED_MS ? [() => endTask.ofAbandonedStart(task.id)] : [];
     if (containers === undefined) return [];
     if (task.status !== 'Running') return [() => settler.settle(task.id)];
     const alive = containers.some((container) => container.taskId === task.id && container.running);
-    return alive ? [] : [() => endTask.ofDeadContainer(task.id)];
+    if (!alive) return [() => endTask.ofDeadContainer(task.id)];
+    return task.capacityState === 'lost' ? [() => settler.settle(task.id)] : [];
   }
 
   function orphansOf(open: OpenTask[], containers: ContainerSummary[] = []): ContainerSummary[] {

@@ -1,15 +1,21 @@
 import { AppError, hasCode, messageOf } from '../../../shared/errors';
 import type { Logger } from '../../../shared/logging/logger';
-import { capacityUnavailable, isRefusal, taskNotFound } from '../domain/errors';
+import { capacityUnavailable, isRefusal, isSpent, taskNotFound } from '../domain/errors';
 import type { ServiceType } from '../domain/service-type';
 import {
+  capacityLost,
+  capacityRetaken,
   ended,
   hasEnded,
   mayHaveContainer,
   outcomeOfFailure,
+  outcomeOfLostCapacity,
   running,
   starting,
   stopping,
+  usesCapacity,
+  wantedAllocation,
+  type CapacityState,
   type Task,
 } from '../domain/task';
 import type { Capacity } from '../ports/capacity';
@@ -30,16 +36,19 @@ export interface SettleParts {
   taskHost: string;
   frameAncestors: string;
   now: () => string;
+  newId: () => string;
   logger: Logger;
 }
 
 export interface Settler {
   /**
-   * Carries a task on, step by step from whatever state it is stored in, until it rests: Running, Stopped or Error.
+   * Carries a task on, step by step from whatever state it is stored in, until it rests: Running on capacity that it
+   * holds, Stopped or Error.
    * Every step may be repeated, by this process after a crash or by another replica at the same time: the outside is
    * asked in ways that do nothing twice, and the stored version decides whose step counts.
    * @throws the refusal of a task that was then forgotten; `runtime.unavailable` when what is to be taken back cannot be
-   *   reached, and then the task stays Stopping and reconciliation goes on later
+   *   reached, and then the task stays Stopping and reconciliation goes on later; `task.capacity_unavailable` when lost
+   *   capacity can be neither taken again nor refused now, and then the task stays as it is
    */
   settle(taskId: string): Promise<Task>;
   /** Cuts short a wait for readiness, after something else was stored about the task. */
@@ -63,7 +72,7 @@ export function createSettler(parts: SettleParts): Settler {
       const { task } = found;
       // another replica ended the task while we were starting its container
       if (lostRace && hasEnded(task)) await runtime.remove(taskId);
-      if (task.status === 'Running' || hasEnded(task)) return task;
+      if ((task.status === 'Running' && task.capacityState !== 'lost') || hasEnded(task)) return task;
       try {
         await inTraceOf(task, () => advance(found, signal));
       } catch (error) {
@@ -76,28 +85,50 @@ export function createSettler(parts: SettleParts): Settler {
 
   function advance(found: Versioned, signal: AbortSignal): Promise<void> {
     if (found.task.status === 'Pending') return takeCapacity(found);
+    if (usesCapacity(found.task) && found.task.capacityState === 'lost') return retakeCapacity(found);
     if (found.task.status === 'Starting') return start(found, signal);
     return takeBack(found);
   }
 
   async function takeCapacity({ task, version }: Versioned): Promise<void> {
     try {
-      await capacity.take({
-        allocationId: task.allocationId,
-        poolId: task.poolId,
-        units: task.capacity,
-        taskId: task.id,
-        userId: task.userId,
-        createdBy: task.createdBy,
-      });
+      await take(task);
     } catch (error) {
       if (isRefusal(error)) {
         await store.discard(task, version);
         throw error;
       }
-      return fail({ task, version }, error instanceof AppError ? error : capacityUnavailable(error));
+      const known = error instanceof AppError && !isSpent(error);
+      return fail({ task, version }, known ? error : capacityUnavailable(error));
     }
     await store.save(starting(task, now()), version);
+  }
+
+  /** A container never stays on capacity that is not its own: it gets other capacity of its pool, or its task ends. */
+  async function retakeCapacity({ task, version }: Versioned): Promise<void> {
+    try {
+      await take(task);
+    } catch (error) {
+      // taken just before a crash, and its lease ran out before this was written down
+      if (isSpent(error)) return store.save(capacityLost(task, parts.newId(), now()), version);
+      if (!isRefusal(error)) throw error;
+      await store.save(stopping(task, outcomeOfLostCapacity(error.code, now())), version);
+      return tellFailure(task, 'task.lease', 'lost its capacity', error);
+    }
+    const next = capacityRetaken(task, now());
+    await store.save(next, version);
+    tell(next);
+  }
+
+  function take(task: Task): Promise<void> {
+    return capacity.take({
+      allocationId: wantedAllocation(task),
+      poolId: task.poolId,
+      units: task.capacity,
+      taskId: task.id,
+      userId: task.userId,
+      createdBy: task.createdBy,
+    });
   }
 
   async function start({ task, version }: Versioned, signal: AbortSignal): Promise<void> {
@@ -119,8 +150,12 @@ export function createSettler(parts: SettleParts): Settler {
       stopping(task, outcomeOfFailure({ kind: error.kind, code: error.code, detail: error.message }, now())),
       version,
     );
-    logger.warn(`task ${task.id} cannot start`, {
-      activity: 'task.start',
+    tellFailure(task, 'task.start', 'cannot start', error);
+  }
+
+  function tellFailure(task: Task, activity: string, what: string, error: AppError): void {
+    logger.warn(`task ${task.id} ${what}`, {
+      activity,
       who: task.createdBy,
       resource: `task ${task.id}`,
       result: error.code,
@@ -144,9 +179,9 @@ export function createSettler(parts: SettleParts): Settler {
   }
 
   /** A container that is gone is not kept waiting by capacity that cannot be given back yet: that is owed. */
-  async function giveBack(task: Task): Promise<Task['capacityState']> {
+  async function giveBack(task: Task): Promise<CapacityState> {
     try {
-      await capacity.giveBack(task.allocationId);
+      await capacity.giveBack(wantedAllocation(task));
     } catch (error) {
       logger.warn(`the capacity of task ${task.id} is given back later`, {
         activity: 'task.give_back',

@@ -54,8 +54,13 @@ export function imageMissing(image: string): AppError {
 }
 
 /** The pool gives no capacity for the task, and holds none for it. */
-export function isRefusal(error: unknown): boolean {
+export function isRefusal(error: unknown): error is AppError {
   return REFUSED_GRANTS.some((code) => hasCode(error, code));
+}
+
+/** What was, or might have been, taken under this id has ended; the id is never granted again. */
+export function isSpent(error: unknown): boolean {
+  return hasCode(error, 'allocation.given_back');
 }
 
 /** The container could not be made, ended before it was ready, or did not become ready in time. */

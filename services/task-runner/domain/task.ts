@@ -14,6 +14,13 @@ export type TaskStatus = 'Pending' | 'Starting' | 'Running' | 'Stopping' | 'Stop
 
 export const TASK_STATUSES = ['Pending', 'Starting', 'Running', 'Stopping', 'Stopped', 'Error'] as const;
 
+/**
+ * `wanted`: may or may not be taken; `held`: taken, under a lease; `lost`: the lease ran out, and what is to take its place
+ * may or may not be taken; `returned`: given back, or certainly never taken.
+ */
+export const CAPACITY_STATES = ['wanted', 'held', 'lost', 'returned'] as const;
+export type CapacityState = (typeof CAPACITY_STATES)[number];
+
 /** `system` when no person asked for it. */
 export type Actor = string;
 
@@ -61,11 +68,16 @@ export interface Task {
   startTime: string | null;
   stopTime: string | null;
   poolId: string;
+  /** What it asked for, or holds, or held last. */
   allocationId: string;
+  /**
+   * What it asks for instead of a lost allocation, written down before it is asked for; otherwise null. An id whose
+   * lease ran out is never granted again.
+   */
+  nextAllocationId: string | null;
   /** Units of the pool. */
   capacity: number;
-  /** `wanted`: may or may not be taken; `held`: taken; `returned`: given back, or certainly never taken. */
-  capacityState: 'wanted' | 'held' | 'returned';
+  capacityState: CapacityState;
   outcome: Outcome | null;
   history: readonly Step[];
   /** Names the row of the Idempotency-Key that asked for it; null without one. */
@@ -128,6 +140,7 @@ export function newTask(given: NewTask): Task {
     iframeUrl: null,
     startTime: null,
     stopTime: null,
+    nextAllocationId: null,
     capacityState: 'wanted',
     outcome: null,
     history: [{ status: 'Pending', at: given.createdAt, reason: 'requested', actor: given.createdBy }],
@@ -140,6 +153,39 @@ export function starting(task: Task, at: string): Task {
     ...moved(task, { status: 'Starting', at, reason: 'capacity_taken', actor: 'system' }),
     capacityState: 'held',
   };
+}
+
+/** True while a container may be running, or be made, for which capacity must be held. */
+export function usesCapacity({ status }: Pick<Task, 'status'>): boolean {
+  return status === 'Starting' || status === 'Running';
+}
+
+/** Its lease ran out while it lives; it asks for capacity anew under `nextAllocationId`, and stays what it is meanwhile. */
+export function capacityLost(task: Task, nextAllocationId: string, at: string): Task {
+  const { status } = task;
+  return {
+    ...task,
+    capacityState: 'lost',
+    nextAllocationId,
+    history: [...task.history, { status, at, reason: 'lease_expired', actor: 'system' }],
+  };
+}
+
+/** What it asked for in place of lost capacity is taken. */
+export function capacityRetaken(task: Task, at: string): Task {
+  const { status } = task;
+  return {
+    ...task,
+    capacityState: 'held',
+    allocationId: wantedAllocation(task),
+    nextAllocationId: null,
+    history: [...task.history, { status, at, reason: 'capacity_taken', actor: 'system' }],
+  };
+}
+
+/** The only allocation that may be held for the task now: the one to take, and to give back. */
+export function wantedAllocation({ allocationId, nextAllocationId }: Task): string {
+  return nextAllocationId ?? allocationId;
 }
 
 export function running(task: Task, seen: { containerId: string; port: number; iframeUrl: string; at: string }): Task {
@@ -166,7 +212,7 @@ export function stopping(task: Task, outcome: Outcome): Task {
  */
 export function ended(
   task: Task,
-  seen: { at: string; finishedAt: string | null; exitCode: number | null; capacityState: Task['capacityState'] },
+  seen: { at: string; finishedAt: string | null; exitCode: number | null; capacityState: CapacityState },
 ): Task {
   const { outcome } = task;
   if (outcome === null) throw new Error(`task ${task.id} ends without an outcome`);
@@ -206,6 +252,12 @@ export function outcomeOfExit(
 export function outcomeOfFailure(problem: Problem, at: string): Outcome {
   const reason = problem.code.slice(problem.code.indexOf('.') + 1);
   return { status: 'Error', reason, actor: 'system', at, finishedAt: null, exitCode: null, problem };
+}
+
+/** How a task ends whose capacity was lost and is not to be had again. */
+export function outcomeOfLostCapacity(refusal: string, at: string): Outcome {
+  const detail = `The lease of its capacity ran out while nobody renewed it, and its pool gives none now (${refusal}); start a new task.`;
+  return outcomeOfFailure({ kind: 'upstream_failed', code: 'task.capacity_lost', detail }, at);
 }
 
 /** How a person ends a task. */

@@ -34,6 +34,9 @@ export interface TaskStore {
 
   /** Ids of the tasks for which `isOpen` holds, oldest first. */
   listOpen(): Promise<OpenTask[]>;
+
+  /** Tasks that live and hold capacity, or have lost it: a page in order of `createdAt` and id, after the one named. */
+  listLeases(limit: number, after?: Pick<TaskLease, 'createdAt' | 'id'>): Promise<TaskLease[]>;
 }
 
 export interface Versioned {
@@ -45,6 +48,8 @@ export type OpenTask = Pick<Task, 'id' | 'status' | 'capacityState'> & {
   /** When it entered its state. */
   since: string;
 };
+
+export type TaskLease = Pick<Task, 'id' | 'createdAt' | 'poolId' | 'allocationId' | 'capacityState'>;
 
 /** The task that an Idempotency-Key made, and the fingerprint of what was asked. */
 export interface Remembered {

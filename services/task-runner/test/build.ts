@@ -8,6 +8,7 @@ import { MemoryTaskStore } from '../adapters/memory-task-store';
 import { createEndTask } from '../application/end-task';
 import { createGetTask, createListTasks } from '../application/read-tasks';
 import { createReconcile } from '../application/reconcile';
+import { createRenewLeases } from '../application/renew-leases';
 import { createSettler } from '../application/settle-task';
 import { createStartTask } from '../application/start-task';
 import { createStopTask } from '../application/stop-task';
@@ -67,7 +68,7 @@ export function buildWorld(units = 1000) {
     },
     store: new MemoryTaskStore(),
     runtime: new MemoryRuntime(now),
-    capacity: new MemoryCapacity(new Map([['local-cpu', { id: POOL_ID, total: units }]])),
+    capacity: new MemoryCapacity(new Map([['local-cpu', { id: POOL_ID, total: units }]]), now),
     types: new Map(
       [
         buildServiceType(),
@@ -88,7 +89,7 @@ export function buildProcess(world: World, logger: Logger = silentLogger) {
   const { store, runtime, capacity, now, types: serviceTypes } = world;
   const probe: ReadinessProbe = { serves: () => Promise.resolve(world.ready.answer) };
   const settler = createSettler({
-    ...{ store, runtime, capacity, probe, serviceTypes, now, logger },
+    ...{ store, runtime, capacity, probe, serviceTypes, now, logger, newId: randomUUID },
     taskHost: 'tasks.example',
     frameAncestors: "'self'",
   });
@@ -111,6 +112,7 @@ export function buildProcess(world: World, logger: Logger = silentLogger) {
     settler,
     endTask,
     reconcile,
+    renewLeases: createRenewLeases({ store, capacity, settler, now, newId: randomUUID, logger }),
     useCases,
     watch: () => watchContainers({ runtime, endTask, reconcile, logger, everyMs: 50, retryMs: 20 }),
   };

@@ -58,10 +58,20 @@ export class TaskRunnerReplica {
     return fs.readFileSync(this.logFile, 'utf8');
   }
 
+  /** kill -9; what it printed stays until `stop`. */
+  async kill(): Promise<void> {
+    await this.end('SIGKILL');
+  }
+
   async stop(): Promise<void> {
-    const ended = new Promise((resolve) => this.child.once('exit', resolve));
-    if (this.child.exitCode === null && this.child.kill('SIGTERM')) await ended;
+    await this.end('SIGTERM');
     fs.rmSync(this.logFile, { force: true });
+  }
+
+  private async end(signal: NodeJS.Signals): Promise<void> {
+    const ended = new Promise((resolve) => this.child.once('exit', resolve));
+    const runs = this.child.exitCode === null && this.child.signalCode === null;
+    if (runs && this.child.kill(signal)) await ended;
   }
 }
 

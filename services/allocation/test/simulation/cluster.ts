@@ -5,7 +5,9 @@ import type { Network } from './network';
 import { type Plant, type Process, startProcess } from './replica';
 import type { Scheduler } from './scheduler';
 
-export type Call = (process: Process, signal: AbortSignal) => Promise<string | undefined | void>;
+/** What it comes to: the id of what was made, and whether that is a request that waits. */
+type Result = { id: string; waits: boolean } | string | void;
+export type Call = (process: Process, signal: AbortSignal) => Promise<Result>;
 
 /** Two replicas of the service, which die and come back, and the way of clients to them. */
 export class Cluster {
@@ -87,19 +89,17 @@ export class Cluster {
         const signal = plant.hears?.(gone.signal) ?? gone.signal;
         const { result, ids } = process.drawing(() => call(process, signal));
         ledger.drew(send, ids);
-        void result
-          .then((value): Answer => ({ kind: 'done', value: value ?? undefined }), answerOf)
-          .then(
-            (answer) => {
-              const fault = ledger.answered(send, answer);
-              if (fault !== undefined) this.faults.push(`${what}: ${fault}`);
-              leave();
-              hear(scheduler.chance(network.weather.lostAnswer) ? LOST : answer);
-            },
-            (bug: Error) => {
-              this.faults.push(`${what} failed: ${bug.message}`);
-            },
-          );
+        void result.then(doneWith, answerOf).then(
+          (answer) => {
+            const fault = ledger.answered(send, answer);
+            if (fault !== undefined) this.faults.push(`${what}: ${fault}`);
+            leave();
+            hear(scheduler.chance(network.weather.lostAnswer) ? LOST : answer);
+          },
+          (bug: Error) => {
+            this.faults.push(`${what} failed: ${bug.message}`);
+          },
+        );
       });
       if (hangUpAfter === undefined) return;
       scheduler.after(hangUpAfter, `${what}: hangs up`, () => {
@@ -108,4 +108,9 @@ export class Cluster {
       });
     });
   }
+}
+
+function doneWith(result: Result): Answer {
+  if (typeof result !== 'object') return { kind: 'done', value: result ?? undefined };
+  return { kind: 'done', value: result.id, waits: result.waits };
 }

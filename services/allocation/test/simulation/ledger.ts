@@ -6,7 +6,9 @@ import type { Scheduler } from './scheduler';
 
 /** What a client hears: `lost` is a broken connection, or a 503 with its code, after which it knows nothing. */
 export type Answer =
-  { kind: 'done'; value: string | undefined } | { kind: 'refused'; code: string } | { kind: 'lost'; code?: string };
+  | { kind: 'done'; value: string | undefined; waits?: boolean }
+  | { kind: 'refused'; code: string }
+  | { kind: 'lost'; code?: string };
 export const LOST: Answer = { kind: 'lost' };
 
 /** One thing that somebody wants; it may be sent more than once. */

@@ -22,7 +22,7 @@ export const PLANTED: readonly PlantedFault[] = [
         replacing<PoolStore>(store, {
           commit: async (_snapshot, decision) => {
             const wanted = { poolIds: [...decision.inventories.keys()], allocationIds: idsOf(decision.facts) };
-            await store.commit(await store.read({ ...wanted, rememberedIds: [] }), decision);
+            await store.commit(await store.read({ ...wanted, rememberedIds: [], requestIds: [] }), decision);
           },
         }),
     }),
@@ -202,6 +202,7 @@ export const PLANTED: readonly PlantedFault[] = [
           writer,
           now,
           store: {
+            overdueQueues: async () => [],
             expiredLeases: async (...args) => {
               if (failed) return [];
               return store.expiredLeases(...args).catch((error: unknown) => {
@@ -234,5 +235,5 @@ function withInventories(change: (inventory: Inventory) => Inventory): NonNullab
 }
 
 function idsOf(facts: readonly PoolFact[]): string[] {
-  return facts.flatMap((fact) => (fact.kind === 'remembered' ? [] : [fact.allocation.id]));
+  return facts.flatMap((fact) => ('allocation' in fact ? [fact.allocation.id] : []));
 }

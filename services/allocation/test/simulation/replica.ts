@@ -30,7 +30,7 @@ export interface Plant {
 }
 
 export interface LeaseLoop {
-  store: Pick<PoolStore, 'expiredLeases'>;
+  store: Pick<PoolStore, 'expiredLeases' | 'overdueQueues'>;
   writer: Pick<PoolWriter, 'execute'>;
   now: () => string;
 }

@@ -18,6 +18,7 @@ export function buildInventory(overrides: Partial<Inventory> = {}): Inventory {
     drain: null,
     revision: 1,
     refused: false,
+    waiting: [],
     createdAt: NOW,
     updatedAt: NOW,
     ...overrides,
@@ -53,7 +54,8 @@ export function decideInPool(
   now: string,
 ): Decision & { inventory: Inventory | undefined } {
   const poolId = inventory?.poolId ?? POOL;
-  const state = { inventories: new Map(inventory ? [[poolId, inventory]] : []), allocations, remembered };
+  const inventories = new Map(inventory ? [[poolId, inventory]] : []);
+  const state = { inventories, allocations, remembered, requests: new Map() };
   const orders = commands.map((command) => ({ ...command, poolId }));
   const decision = decide(state, orders, now);
   return { ...decision, inventory: decision.inventories.get(poolId) ?? inventory };
@@ -65,7 +67,7 @@ export async function readPool(
   allocationIds: string[] = [],
   rememberedIds: string[] = [],
 ): Promise<Snapshot & { inventory: Inventory | undefined }> {
-  const snapshot = await store.read({ poolIds: [poolId], allocationIds, rememberedIds });
+  const snapshot = await store.read({ poolIds: [poolId], allocationIds, rememberedIds, requestIds: [] });
   return { ...snapshot, inventory: snapshot.inventories.get(poolId) };
 }
 
