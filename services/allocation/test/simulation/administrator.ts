@@ -27,7 +27,8 @@ export async function administer(world: World, poolId: string, changes: number):
 
 function drawTerms({ scheduler }: World): Terms {
   const state = scheduler.pick(['open', 'open', 'open', 'open', 'cordoned', 'draining'] as const);
-  const usual = { ...DEFAULT_TERMS, total: scheduler.whole(3, 12), state };
+  const queuePolicy = scheduler.pick(['strict', 'best_effort'] as const);
+  const usual = { ...DEFAULT_TERMS, total: scheduler.whole(3, 12), state, queuePolicy };
   if (scheduler.chance(0.7)) return usual;
   return {
     ...usual,

@@ -4,6 +4,7 @@ import type { Sidecar, StateOperation } from '../../../../shared/dapr/sidecar';
 import { MemoryPoolStore } from '../../adapters/memory-pool-store';
 import type { Allocation, Inventory, ReleasedAllocation } from '../../domain/inventory';
 import type { Decision, Remembered } from '../../domain/pool-commands';
+import type { AllocationRequest } from '../../domain/queue';
 import type { Snapshot } from '../../ports/pool-store';
 import type { Scheduler } from './scheduler';
 
@@ -11,12 +12,13 @@ import type { Scheduler } from './scheduler';
 export interface Content {
   inventories: ReadonlyMap<string, Inventory>;
   live: ReadonlyMap<string, Allocation>;
+  requests: ReadonlyMap<string, AllocationRequest>;
   /** What was released, a row each. */
   ended: readonly ReleasedAllocation[];
   events: readonly CloudEvent[];
 }
 
-export const EMPTY: Content = { inventories: new Map(), live: new Map(), ended: [], events: [] };
+export const EMPTY: Content = { inventories: new Map(), live: new Map(), requests: new Map(), ended: [], events: [] };
 const ALL = 1_000_000;
 
 /**
@@ -27,6 +29,7 @@ export class Database extends MemoryPoolStore {
   /** Whether anything was written since somebody looked. */
   changed = false;
   readonly outbox = new Map<string, { value: unknown; at: number }>();
+  private readonly requestIds = new Set<string>();
 
   constructor(
     private readonly scheduler: Scheduler,
@@ -39,6 +42,7 @@ export class Database extends MemoryPoolStore {
     const before = this.events.length;
     this.changed = true;
     await super.commit(snapshot, decision);
+    for (const fact of decision.facts) if (fact.kind === 'request') this.requestIds.add(fact.request.id);
     for (const operation of outboxRows(this.events.slice(before))) {
       if ('upsert' in operation)
         this.outbox.set(operation.upsert, { value: operation.value, at: this.scheduler.elapsed });
@@ -59,7 +63,8 @@ export class Database extends MemoryPoolStore {
       ended.push(...(await this.listReleased({ poolId, limit: ALL })));
     }
     const inventories = new Map((await this.inventories(this.poolIds)).map((one) => [one.poolId, one]));
-    return { inventories, live, ended, events: this.events };
+    const requests = new Map((await this.requests([...this.requestIds])).map((one) => [one.id, one]));
+    return { inventories, live, requests, ended, events: this.events };
   }
 }
 

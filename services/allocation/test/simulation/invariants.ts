@@ -1,9 +1,11 @@
 import { capacityOf } from '../../../../shared/contracts/inventory';
 import type { Allocation } from '../../domain/inventory';
-import type { Change } from './ledger';
+import { first, type Invariant, OF_WAITING } from './invariants-of-waiting';
 
 /** What must hold of the stored rows after every step. Each says what is wrong, or nothing. */
-const INVARIANTS: Record<string, (change: Change) => string | undefined> = {
+const INVARIANTS: Record<string, Invariant> = {
+  ...OF_WAITING,
+
   'an inventory has allocated what its allocations hold': ({ after }) => {
     const sums = new Map<string, number>();
     for (const { poolId, capacity } of after.live.values()) sums.set(poolId, (sums.get(poolId) ?? 0) + capacity);
@@ -56,14 +58,16 @@ const INVARIANTS: Record<string, (change: Change) => string | undefined> = {
     }),
 
   'what was refused is not there': ({ after, newlyEnded, ledger }) =>
-    first([...after.live.values(), ...newlyEnded], ({ id }) => {
+    first([...after.live.values(), ...newlyEnded, ...after.requests.values()], ({ id }) => {
       const answer = ledger.drawnFor.get(id)?.answer;
       return answer?.kind === 'refused' ? `${id} is there, and was refused with ${answer.code}` : undefined;
     }),
 
-  'what is sent under a key is made once': ({ ledger }) => {
+  'what is sent under a key is made once': ({ after, ledger }) => {
     const ids = new Map<string, string>();
-    return first(ledger.made.values(), ({ allocation: { createdBy, groupId, id } }) => {
+    const made = [...ledger.made.values()].map(({ allocation }) => allocation);
+    const asked = [...after.requests.values()].map((request) => ({ ...request, groupId: null }));
+    return first([...made, ...asked], ({ createdBy, groupId, id }) => {
       if (!ledger.wishes.get(createdBy)?.once) return undefined;
       const earlier = ids.get(createdBy);
       ids.set(createdBy, groupId ?? id);
@@ -129,18 +133,10 @@ const NAMED = Object.entries(INVARIANTS);
 export const NAMES = Object.keys(INVARIANTS);
 
 /** The first invariant that a change breaks, and how. */
-export function broken(change: Change): { invariant: string; detail: string } | undefined {
+export function broken(change: Parameters<Invariant>[0]): { invariant: string; detail: string } | undefined {
   for (const [invariant, check] of NAMED) {
     const detail = check(change);
     if (detail !== undefined) return { invariant, detail };
-  }
-  return undefined;
-}
-
-function first<T>(all: Iterable<T>, fault: (one: T) => string | undefined): string | undefined {
-  for (const one of all) {
-    const found = fault(one);
-    if (found !== undefined) return found;
   }
   return undefined;
 }

@@ -22,6 +22,8 @@ export interface Wish {
   grants?: (allocation: Allocation) => boolean;
   /** The ids of what it makes are the client's choice, not drawn by the replica that makes it. */
   idsGiven?: boolean;
+  /** Of a request for capacity; absent: 0. */
+  priority?: number;
   /** How many allocations it makes, when not one. */
   members?: number;
   /** Whether this end may have come of it. */
@@ -66,6 +68,8 @@ export class Ledger {
   readonly drawnFor = new Map<string, Send>();
   /** The latest end of a lease that a client was told, RFC 3339. */
   readonly promised = new Map<string, string>();
+  /** Requests that somebody wanted to take back. */
+  readonly cancelAsked = new Set<string>();
   /** Pools that somebody wanted to be over their capacity. */
   readonly overAsked = new Set<string>();
   /** What happened how often: a simulation in which a thing never happens proves nothing about it. */
@@ -128,7 +132,7 @@ export class Ledger {
     }
     if (answer.kind === 'refused') {
       if (!wish.refusals.includes(answer.code)) return `refused with ${answer.code}`;
-      const there = send.ids.find((id) => this.made.has(id));
+      const there = send.ids.find((id) => this.made.has(id) || this.content.requests.has(id));
       if (there !== undefined) return `refused with ${answer.code}, but ${there} was made`;
     }
     return wish.verify?.(answer, send, this);
@@ -143,6 +147,9 @@ export class Ledger {
       const known = this.made.get(allocation.id);
       if (known) known.allocation = allocation;
       else this.made.set(allocation.id, { allocation, at });
+    }
+    for (const { id, status } of after.requests.values()) {
+      if (before.requests.get(id)?.status !== status) this.count(`request ${status}`);
     }
     const newlyEnded: ReleasedAllocation[] = [];
     for (const released of after.ended) {

@@ -180,6 +180,34 @@ export const PLANTED: readonly PlantedFault[] = [
     }),
   },
   {
+    name: 'a store that loses the last one in line',
+    breaks: 'who waits stands in line once, in order, and its request says so',
+    plant: () => ({ stored: withInventories((one) => ({ ...one, waiting: one.waiting.slice(0, 2) })) }),
+  },
+  {
+    name: 'a store that takes a granted request for one whose time is over',
+    breaks: 'a request ends once: granted in time, or its time is over, or it is taken back',
+    plant: () => ({
+      stored: withFacts((facts) =>
+        facts.map((fact) =>
+          fact.kind === 'request' && fact.request.status === 'granted'
+            ? { ...fact, request: { ...fact.request, status: 'expired' } }
+            : fact,
+        ),
+      ),
+    }),
+  },
+  {
+    name: 'a replica that grants nothing while somebody waits',
+    breaks: 'nobody waits for what is free',
+    plant: () => ({ seen: seeing(({ waiting, state }) => ({ state: waiting.length > 0 ? 'cordoned' : state })) }),
+  },
+  {
+    name: 'a replica that takes every pool for one where the small ones may overtake',
+    breaks: 'nobody overtakes who waits in a strict pool',
+    plant: () => ({ seen: seeing(() => ({ queuePolicy: 'best_effort' })) }),
+  },
+  {
     name: 'a relay that takes every event for published',
     breaks: 'in the end all has come right',
     plant: () => ({
@@ -230,6 +258,29 @@ function withInventories(change: (inventory: Inventory) => Inventory): NonNullab
       commit: (snapshot, decision) => {
         const inventories = new Map([...decision.inventories].map(([id, one]) => [id, change(one)]));
         return store.commit(snapshot, { ...decision, inventories });
+      },
+    });
+}
+
+/** A replica that sees something of inventories otherwise than it is, and writes it back as it was. */
+function seeing(otherwise: (inventory: Inventory) => Partial<Inventory>): NonNullable<Plant['seen']> {
+  const truth = new WeakMap<ReadonlyMap<string, Inventory>, ReadonlyMap<string, Inventory>>();
+  return (store) =>
+    replacing(store, {
+      read: async (wanted) => {
+        const snapshot = await store.read(wanted);
+        const inventories = new Map([...snapshot.inventories].map(([id, one]) => [id, { ...one, ...otherwise(one) }]));
+        truth.set(inventories, snapshot.inventories);
+        return { ...snapshot, inventories };
+      },
+      commit: (snapshot, decision) => {
+        const asTheyWere = [...decision.inventories].map(([id, one]): [string, Inventory] => {
+          const before = truth.get(snapshot.inventories)?.get(id);
+          if (!before || before.revision !== one.revision) return [id, one];
+          const { state, queuePolicy } = before;
+          return [id, { ...one, state, queuePolicy }];
+        });
+        return store.commit(snapshot, { ...decision, inventories: new Map(asTheyWere) });
       },
     });
 }

@@ -7,6 +7,7 @@ import { Allocations } from '../../application/allocations';
 import { keepExpiringLeases } from '../../application/expire-leases';
 import { Groups } from '../../application/groups';
 import { PoolWriter } from '../../application/pool-writer';
+import { Requests } from '../../application/requests';
 import type { PoolStore } from '../../ports/pool-store';
 import type { Database, RelaySide } from './database';
 import type { Network } from './network';
@@ -40,6 +41,7 @@ export interface Process extends Life {
   writer: PoolWriter;
   allocations: Allocations;
   groups: Groups;
+  requests: Requests;
   /** The ids that were drawn while `work` ran, up to where it first waited. */
   drawing<T>(work: () => T): { result: T; ids: string[] };
   /** Whether an allocation under this id has come to its turn. */
@@ -95,6 +97,7 @@ export function startProcess(
     writer,
     allocations: new Allocations(store, writer, newId, now),
     groups: new Groups(store, writer, newId),
+    requests: new Requests(store, writer, { now, pause, stopping }),
     hasBegun: (id: string) => begun.has(id),
     mourners: new Set<() => void>(),
     drawing: <T>(work: () => T) => {

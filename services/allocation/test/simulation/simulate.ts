@@ -1,5 +1,7 @@
+import { UNCLAIMED_SECONDS } from '../../domain/queue';
 import { administer } from './administrator';
-import { Client } from './clients';
+import { BY_WEIGHT } from './actions';
+import { Client } from './client';
 import { Cluster } from './cluster';
 import { Broker, Database } from './database';
 import { broken } from './invariants';
@@ -11,9 +13,9 @@ import type { World } from './world';
 
 /**
  * Milliseconds after the storm in which all that was begun must have come to its end: a lost answer is given up after 3 s,
- * what is asked for again may begin a lease of 2 s, and one that is over is released within 2 s.
+ * what is asked for again may wait for 2 s and begin a lease of 2 s, and what is over is ended within 2 s.
  */
-const SETTLING = 8_000;
+const SETTLING = 10_000;
 
 export interface Run {
   steps: number;
@@ -67,7 +69,7 @@ async function run(seed: number, plant: Plant): Promise<Run> {
   const cluster = new Cluster({ scheduler, network, ledger, store, broker: sidecar, plant });
   const world: World = {
     ...{ scheduler, cluster, ledger, poolIds, serviceIds },
-    ...{ held: [], heldByTasks: [], groups: [], quiet: false },
+    ...{ held: [], heldByTasks: [], groups: [], waiting: [], quiet: false },
   };
   let busy = 0;
   const begin = (story: Promise<void>) => {
@@ -77,7 +79,7 @@ async function run(seed: number, plant: Plant): Promise<Run> {
   for (const poolId of poolIds) begin(administer(world, poolId, scheduler.whole(0, 5)));
   const clients = scheduler.whole(2, 6);
   for (let index = 1; index <= clients; index += 1)
-    begin(new Client(`client ${index}`, world).run(scheduler.whole(3, 15)));
+    begin(new Client(`client ${index}`, world).run(scheduler.whole(3, 15), BY_WEIGHT));
 
   const faultOfStep = async () => {
     const [fault] = cluster.faults;
@@ -108,8 +110,11 @@ async function run(seed: number, plant: Plant): Promise<Run> {
     if (busy > 0) return `${busy} clients still wait`;
     if (network.underWay > 0) return `${network.underWay} requests are on their way`;
     if (database.outbox.size > 0) return `${database.outbox.size} rows are in the outbox`;
-    const { live, events } = ledger.content;
-    const leased = [...live.values()].find(({ lease }) => lease !== null);
+    const { live, requests, events } = ledger.content;
+    const waits = [...requests.values()].find(({ status }) => status === 'waiting');
+    if (waits) return `${waits.id} waits until ${waits.expiresAt}`;
+    // but for those that a request which waited is granted when it asks for none
+    const leased = [...live.values()].find(({ lease }) => lease && lease.seconds < UNCLAIMED_SECONDS);
     if (leased) return `${leased.id} is held, whose lease ends ${leased.lease?.expiresAt}`;
     const told = new Set(events.map(({ id }) => id));
     const [untold] = [...told].filter((id) => !broker.published.has(id));

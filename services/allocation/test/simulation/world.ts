@@ -22,6 +22,8 @@ export interface World {
   held: Held[];
   heldByTasks: Held[];
   groups: string[];
+  /** Ids of requests that waited when their client heard of them. */
+  waiting: string[];
   /** Set when clients begin nothing new any more. */
   quiet: boolean;
 }
