@@ -26,7 +26,7 @@ async function allocate(client: Client): Promise<void> {
   const { scheduler, poolIds, serviceIds, held, waiting } = client.world;
   const [poolId, serviceId, token] = [scheduler.pick(poolIds), scheduler.pick(serviceIds), scheduler.uuid()];
   const capacity = scheduler.whole(1, 4);
-  const leaseSeconds = scheduler.pick([undefined, undefined, 1, 2]);
+  const leaseSeconds = scheduler.pick([undefined, 1, 1, 2]);
   const waitSeconds = scheduler.pick([undefined, undefined, 1, 2]);
   const priority = scheduler.pick([0, 0, 1]);
   const once = scheduler.chance(0.5);

@@ -16,7 +16,7 @@ export function drawWeather(scheduler: Scheduler): Weather {
   const sometimes = (most: number) => (scheduler.chance(0.3) ? 0 : scheduler.between(0, most));
   return {
     lostRequest: sometimes(0.08),
-    lostAnswer: sometimes(0.12),
+    lostAnswer: sometimes(0.25),
     conflict: sometimes(0.2),
     crash: sometimes(0.02),
     latency: scheduler.between(1, 20),

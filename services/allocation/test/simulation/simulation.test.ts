@@ -5,7 +5,7 @@ import { type Run, simulate } from './simulate';
 /** Runs of the simulation: so many, from this seed on. SIM_SEED=<seed> replays that one alone. */
 const REPLAYED = process.env['SIM_SEED'];
 const FIRST = Number(REPLAYED ?? process.env['SIM_FIRST'] ?? 1);
-const SEEDS = REPLAYED === undefined ? Number(process.env['SIM_SEEDS'] ?? 1_500) : 1;
+const SEEDS = REPLAYED === undefined ? Number(process.env['SIM_SEEDS'] ?? 1_200) : 1;
 /** So many find each planted fault. */
 const PLANTED_SEEDS = 2_000;
 const MINUTE = 60_000;
