@@ -76,6 +76,11 @@ export interface Relay {
   stop(): Promise<void>;
 }
 
+function afterTimeout(work: () => void, ms: number): () => void {
+  const timer = setTimeout(work, ms);
+  return () => clearTimeout(timer);
+}
+
 /** Publishes what is in the outbox: when woken, and every `everyMs` for what a crash or a broker outage left behind. */
 export function startRelay(options: {
   appId: string;
@@ -83,8 +88,10 @@ export function startRelay(options: {
   logger: Logger;
   metrics: Pick<Metrics, 'relayed' | 'outboxWaiting'>;
   everyMs?: number;
+  /** Does something later; what it returns calls that off. */
+  later?: (work: () => void, ms: number) => () => void;
 }): Relay {
-  const { appId, sidecar, logger, metrics } = options;
+  const { appId, sidecar, logger, metrics, later = afterTimeout } = options;
   const everyMs = options.everyMs ?? 1_000;
   const prefix = `${appId}||${PREFIX}`;
   const sql = (age: string) =>
@@ -96,7 +103,7 @@ export function startRelay(options: {
   let again = false;
   let failing = false;
   let stopped = false;
-  let timer: NodeJS.Timeout | undefined;
+  let callOff = (): void => undefined;
 
   async function find(): Promise<Row[]> {
     const wanted = look;
@@ -160,11 +167,11 @@ export function startRelay(options: {
   function begin(): void {
     again = true;
     if (running || stopped) return;
-    clearTimeout(timer);
+    callOff();
     running = run().finally(() => {
       running = undefined;
       if (stopped) return;
-      timer = setTimeout(lookAgain, everyMs);
+      callOff = later(lookAgain, everyMs);
       if (again && !failing) begin();
     });
   }
@@ -181,7 +188,7 @@ export function startRelay(options: {
     wake: AsyncResource.bind(wake),
     stop: async () => {
       stopped = true;
-      clearTimeout(timer);
+      callOff();
       await running;
     },
   };

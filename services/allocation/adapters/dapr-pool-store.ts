@@ -90,11 +90,12 @@ export class DaprPoolStore implements PoolStore {
     private readonly committed: (events: readonly CloudEvent[]) => void = () => undefined,
   ) {}
 
-  async read({ poolIds, allocationIds, rememberedIds, requestIds }: Wanted): Promise<Snapshot> {
+  async read({ poolIds, allocationIds, rememberedIds, requestIds, endedIds = [] }: Wanted): Promise<Snapshot> {
     const rows = await this.sidecar.get([
       ...poolIds.map(inventoryKey),
       ...allocationIds.map(allocationKey),
       ...rememberedIds.map(rememberedKey),
+      ...endedIds.map(releasedKey),
       ...requestIds.map(requestKey),
     ]);
     function found<T>(
@@ -113,6 +114,7 @@ export class DaprPoolStore implements PoolStore {
       inventories: found(poolIds, inventoryKey, (value) => inventoryRow.parse(value)),
       allocations: found(allocationIds, allocationKey, (value) => allocationRow.parse(value)),
       remembered: found(rememberedIds, rememberedKey, (value) => rememberedRow.parse(value)),
+      ended: new Set(endedIds.filter((id) => rows.has(releasedKey(id)))),
       requests: found(requestIds, requestKey, (value) => requestRow.parse(value)),
       versions: rows,
     };

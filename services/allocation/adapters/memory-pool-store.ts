@@ -18,7 +18,7 @@ export class MemoryPoolStore implements PoolStore {
   private readonly answers = new Map<string, Remembered>();
   private readonly asked = new Map<string, AllocationRequest>();
 
-  read({ poolIds, allocationIds, rememberedIds, requestIds }: Wanted): Promise<Snapshot> {
+  read({ poolIds, allocationIds, rememberedIds, requestIds, endedIds = [] }: Wanted): Promise<Snapshot> {
     const pools = pick(this.pools, poolIds);
     const versions = new Map<string, number>();
     for (const id of poolIds) versions.set(id, pools.get(id)?.version ?? 0);
@@ -26,6 +26,7 @@ export class MemoryPoolStore implements PoolStore {
       inventories: new Map([...pools].map(([id, { inventory }]) => [id, inventory])),
       allocations: pick(this.allocations, allocationIds),
       remembered: pick(this.answers, rememberedIds),
+      ended: new Set(endedIds.filter((id) => this.released.some((row) => row.id === id))),
       requests: pick(this.asked, requestIds),
       versions,
     });

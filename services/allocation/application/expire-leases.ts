@@ -29,11 +29,12 @@ export async function expireLeases(
 
 /** Looks for expired leases and waits until it is told to stop, in every replica: the transaction lets only one release each. */
 export async function keepExpiringLeases(
-  store: PoolStore,
-  writer: PoolWriter,
-  options: { now: () => string; logger: Logger; stopping: AbortSignal },
+  store: Pick<PoolStore, 'expiredLeases' | 'overdueQueues'>,
+  writer: Pick<PoolWriter, 'execute'>,
+  options: { now: () => string; logger: Logger; stopping: AbortSignal; pause?: (ms: number) => Promise<void> },
 ): Promise<void> {
   const { now, logger, stopping } = options;
+  const pause = options.pause ?? ((ms) => new Promise((resolve) => setTimeout(resolve, ms)));
   let failing = false;
   while (!stopping.aborted) {
     let found = 0;
@@ -45,6 +46,6 @@ export async function keepExpiringLeases(
       if (!failing) logger.warn('expired leases cannot be released at the moment', detail);
       failing = true;
     }
-    if (found < PAGE) await new Promise((resolve) => setTimeout(resolve, EVERY_MS));
+    if (found < PAGE) await pause(EVERY_MS);
   }
 }

@@ -50,6 +50,7 @@ export class PoolWriter {
     private readonly store: PoolStore,
     private readonly now: () => string,
     private readonly pause: (ms: number) => Promise<void> = (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+    private readonly random: () => number = Math.random,
   ) {}
 
   /**
@@ -143,11 +144,14 @@ export class PoolWriter {
     const orders = batch.map(({ order }) => order);
     let unknownOutcome: unknown;
     for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
-      if (attempt > 0) await this.pause(Math.random() * Math.min(200, 5 * 2 ** attempt));
+      if (attempt > 0) await this.pause(this.random() * Math.min(200, 5 * 2 ** attempt));
+      const allocationIds = unique(orders.flatMap(allocationsOf));
       const snapshot = await this.store.read({
         poolIds: unique(orders.flatMap(poolsOf)),
-        allocationIds: unique(orders.flatMap(allocationsOf)),
+        allocationIds,
         rememberedIds: unique(orders.flatMap(rememberedOf)),
+        // what was written may have ended while its answer was waited for
+        ...(unknownOutcome === undefined ? {} : { endedIds: allocationIds }),
         requestIds: unique(orders.flatMap(requestsOf)),
       });
       const decision = decide(snapshot, orders, this.now());

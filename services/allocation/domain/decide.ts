@@ -132,13 +132,13 @@ function allocate(draft: Draft, poolId: string, command: AllocateCommand): Made 
   const { id, capacity } = wanted;
   const answer = draft.answered(command);
   if (answer) {
-    // under an id of the caller's choosing: given back since, so this request comes late
-    if (answer.madeId === id && !answer.waits && !draft.allocations.has(id)) throw alreadyGivenBack(id);
+    // a task's, under an id of the caller's choosing: given back since, so this request comes late
+    if (taskId !== null && !draft.allocations.has(id)) throw alreadyGivenBack(id);
     return madeOf(answer);
   }
   // the same id again: an answer was lost on the way
   if (draft.state.requests.has(id)) return { madeId: id, waits: true };
-  if (draft.allocations.has(id)) return { madeId: id };
+  if (draft.madeBefore(id)) return { madeId: id };
   const { now } = draft;
   const before = draft.opened(poolId);
   const refusal = refusalOf(before, capacity, priority);
@@ -177,7 +177,7 @@ function allocateGroup(draft: Draft, command: AllocateGroupCommand): string {
   if (answer) return answer.madeId;
   const { groupId, serviceId, createdBy, claims, traceparent } = command;
   // the same ids again: an answer of the store was lost on the way
-  if (claims.some(({ allocationId }) => draft.allocations.has(allocationId))) return groupId;
+  if (claims.some(({ allocationId }) => draft.madeBefore(allocationId))) return groupId;
   // all of them on copies first: a claim that cannot be met leaves nothing behind
   const drawn = new Map<string, Inventory>();
   for (const { poolId, capacity } of claims) {

@@ -72,6 +72,11 @@ export class Draft {
     this.facts.push({ kind: 'remembered', id: idempotency.id, answer });
   }
 
+  /** An id is used once: made again after its end, it would have two histories under one name. */
+  madeBefore(id: string): boolean {
+    return this.allocations.has(id) || this.state.ended?.has(id) === true;
+  }
+
   make(allocation: Allocation, traceparent: string | undefined): void {
     this.allocations.set(allocation.id, allocation);
     this.facts.push({ kind: 'allocated', allocation, traceparent });

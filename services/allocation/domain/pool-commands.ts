@@ -149,6 +149,8 @@ export interface State {
   inventories: ReadonlyMap<string, Inventory>;
   allocations: ReadonlyMap<string, Allocation>;
   remembered: ReadonlyMap<string, Remembered>;
+  /** Ids of allocations that are known to have been made and released again; looked for when an answer was lost. */
+  ended?: ReadonlySet<string>;
   requests: ReadonlyMap<string, AllocationRequest>;
 }
 

@@ -15,6 +15,8 @@ export interface Wanted {
   poolIds: readonly string[];
   allocationIds: readonly string[];
   rememberedIds: readonly string[];
+  /** Allocations of which only is asked whether they were released. */
+  endedIds?: readonly string[];
   requestIds: readonly string[];
 }
 
@@ -34,7 +36,7 @@ export interface HistoryFilter extends AllocationFilter {
 
 /** Where inventories and allocations are kept. Every method throws AppError of kind `unavailable` when it is away. */
 export interface PoolStore {
-  /** Those of the rows that exist. One consistent version each. */
+  /** Those of the rows that exist, all as they were at one instant: a release is decided on allocation and inventory. */
   read(wanted: Wanted): Promise<Snapshot>;
   /**
    * Writes a decision with its events, all or nothing.

@@ -86,7 +86,7 @@ describe('allocating', () => {
   });
 
   test('an id that was chosen by the caller, taken and given back, is never taken again', () => {
-    const command = allocate({}, { id: 'once', fingerprint: 'a' });
+    const command = allocate({ taskId: 'task' }, { id: 'once', fingerprint: 'a' });
     const remembered = new Map([['once', { fingerprint: 'a', madeId: command.allocation.id }]]);
     const decision = decide(buildState({ remembered }), [command], NOW);
     expect([codes(decision.outcomes), decision.facts]).toEqual([['allocation.given_back'], []]);

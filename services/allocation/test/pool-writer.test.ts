@@ -2,7 +2,7 @@ import { ConflictError } from '../../../shared/dapr/sidecar-error';
 import { unavailable } from '../../../shared/errors';
 import { MemoryPoolStore } from '../adapters/memory-pool-store';
 import { PoolWriter } from '../application/pool-writer';
-import type { PoolCommand } from '../domain/pool-commands';
+import type { Order, PoolCommand } from '../domain/pool-commands';
 import { allocate, NOW, POOL, release } from './support/builders';
 
 const lost = unavailable('state.unavailable', 'no answer within 10000 ms');
@@ -174,6 +174,24 @@ describe('when the store does not play along', () => {
     expect(store.events.map(({ type }) => type)).toEqual(['allocation.created', 'allocation.released']);
     await expect(writer.execute(POOL, release(id!))).rejects.toMatchObject({ code: 'allocation.not_found' });
   });
+
+  const group = { kind: 'allocate_group' as const, groupId: 'group', serviceId: 'service', createdBy: 'sub' };
+  const ended: [string, Order, string][] = [
+    ['under a key', { ...allocate({ id: 'one' }, { id: 'key', fingerprint: 'a' }), poolId: POOL }, 'one'],
+    ['without a key', { ...allocate({ id: 'one' }), poolId: POOL }, 'one'],
+    ['of a group', { ...group, claims: [{ allocationId: 'one', poolId: POOL, capacity: 1 }] }, 'group'],
+  ];
+  test.each(ended)(
+    'an allocation %s that was written, lost its answer and has ended since is answered, and not made again',
+    async (_name, order, answer) => {
+      const { store, writer: rival, inventory } = await withPool(10);
+      const endIt = async () => void (await rival.execute(POOL, release('one')));
+      store.fail.push({ writtenButLost: lost });
+      await expect(new PoolWriter(store, () => NOW, endIt).submit(order)).resolves.toMatchObject({ madeId: answer });
+      expect((await inventory())?.allocated).toBe(0);
+      expect(store.events.map(({ type }) => type)).toEqual(['allocation.created', 'allocation.released']);
+    },
+  );
 
   test('an answer that was lost and nothing written: done by the second try', async () => {
     const { writer, store, inventory } = await withPool(10);

@@ -1,0 +1,136 @@
+import { UNCLAIMED_SECONDS } from '../../domain/queue';
+import { administer } from './administrator';
+import { BY_WEIGHT } from './actions';
+import { Client } from './client';
+import { Cluster } from './cluster';
+import { Broker, Database } from './database';
+import { broken } from './invariants';
+import { Ledger } from './ledger';
+import { drawWeather, FAIR, Network } from './network';
+import type { Plant } from './replica';
+import { Scheduler } from './scheduler';
+import type { World } from './world';
+
+/**
+ * Milliseconds after the storm in which all that was begun must have come to its end: a lost answer is given up after 3 s,
+ * what is asked for again may wait for 2 s and begin a lease of 2 s, and what is over is ended within 2 s.
+ */
+const SETTLING = 10_000;
+
+export interface Run {
+  steps: number;
+  /** Of the whole trace: two runs with the same one did the same. */
+  hash: string;
+  tally: Record<string, number>;
+  failure?: { invariant: string; detail: string; report: string };
+}
+
+/**
+ * One run: a storm, in which clients ask for all kinds of things while replicas die and messages are lost, and then fair
+ * weather, in which everything must come right. Ends with the first invariant that does not hold.
+ */
+export async function simulate(seed: number, plant: Plant = {}): Promise<Run> {
+  const giveBack = takeAway();
+  try {
+    return await run(seed, plant);
+  } finally {
+    giveBack();
+  }
+}
+
+/** Takes away time and chance that are not the scheduler's: what reaches for them fails, and is found by that. */
+function takeAway(): () => void {
+  const { setTimeout, setInterval } = globalThis;
+  const [random, now] = [Math.random, Date.now];
+  const refuse = (): never => {
+    throw new Error('time and randomness come from the scheduler: make them an input');
+  };
+  Object.assign(globalThis, { setTimeout: refuse, setInterval: refuse });
+  Object.assign(Math, { random: refuse });
+  Object.assign(Date, { now: refuse });
+  return () => {
+    Object.assign(globalThis, { setTimeout, setInterval });
+    Object.assign(Math, { random });
+    Object.assign(Date, { now });
+  };
+}
+
+async function run(seed: number, plant: Plant): Promise<Run> {
+  const scheduler = new Scheduler(seed);
+  const network = new Network(scheduler, drawWeather(scheduler));
+  const poolIds = Array.from({ length: scheduler.whole(1, 3) }, scheduler.uuid);
+  const serviceIds = [scheduler.uuid(), scheduler.uuid()];
+  const database = new Database(scheduler, poolIds);
+  const broker = new Broker(scheduler, database);
+  broker.refusal = scheduler.chance(0.5) ? 0.2 : 0;
+  const ledger = new Ledger(scheduler);
+  const store = plant.stored?.(database) ?? database;
+  const sidecar = plant.broker?.(broker) ?? broker;
+  const cluster = new Cluster({ scheduler, network, ledger, store, broker: sidecar, plant });
+  const world: World = {
+    ...{ scheduler, cluster, ledger, poolIds, serviceIds },
+    ...{ held: [], heldByTasks: [], groups: [], waiting: [], quiet: false },
+  };
+  let busy = 0;
+  const begin = (story: Promise<void>) => {
+    busy += 1;
+    void story.then(() => (busy -= 1));
+  };
+  for (const poolId of poolIds) begin(administer(world, poolId, scheduler.whole(0, 5)));
+  const clients = scheduler.whole(2, 6);
+  for (let index = 1; index <= clients; index += 1)
+    begin(new Client(`client ${index}`, world).run(scheduler.whole(3, 15), BY_WEIGHT));
+
+  const faultOfStep = async () => {
+    const [fault] = cluster.faults;
+    if (fault !== undefined) return { invariant: 'an answer says what is so', detail: fault };
+    return database.changed ? broken(ledger.observe(await database.content())) : undefined;
+  };
+  const storm = scheduler.between(2_000, 6_000);
+  let failure: { invariant: string; detail: string } | undefined;
+  while (!failure && (await scheduler.step(storm))) {
+    failure = await faultOfStep();
+    if (scheduler.chance(network.weather.crash)) cluster.crashOne();
+  }
+  world.quiet = true;
+  network.weather = FAIR;
+  broker.refusal = 0;
+  cluster.startAll();
+  for (;;) {
+    failure ??= await faultOfStep();
+    const left = failure ? undefined : unsettled();
+    if (left === undefined) break;
+    if (!(await scheduler.step(storm + SETTLING)))
+      failure = { invariant: 'in the end all has come right', detail: left };
+  }
+
+  /** What must yet come to its end, or should never have come about. */
+  function unsettled(): string | undefined {
+    if (cluster.open.size > 0) return `no answer: ${[...cluster.open].map(({ wish }) => wish.what).join(', ')}`;
+    if (busy > 0) return `${busy} clients still wait`;
+    if (network.underWay > 0) return `${network.underWay} requests are on their way`;
+    if (database.outbox.size > 0) return `${database.outbox.size} rows are in the outbox`;
+    const { live, requests, events } = ledger.content;
+    const waits = [...requests.values()].find(({ status }) => status === 'waiting');
+    if (waits) return `${waits.id} waits until ${waits.expiresAt}`;
+    // but for those that a request which waited is granted when it asks for none
+    const leased = [...live.values()].find(({ lease }) => lease && lease.seconds < UNCLAIMED_SECONDS);
+    if (leased) return `${leased.id} is held, whose lease ends ${leased.lease?.expiresAt}`;
+    const told = new Set(events.map(({ id }) => id));
+    const [untold] = [...told].filter((id) => !broker.published.has(id));
+    const [invented] = [...broker.published].filter((id) => !told.has(id));
+    return untold || invented ? `events not published: ${untold}, published and not stored: ${invented}` : undefined;
+  }
+
+  const done = { steps: scheduler.trace.length, hash: scheduler.hash(), tally: ledger.tally };
+  return failure ? { ...done, failure: { ...failure, report: report(scheduler, failure) } } : done;
+}
+
+function report(scheduler: Scheduler, { invariant, detail }: { invariant: string; detail: string }): string {
+  return [
+    `seed ${scheduler.seed}, step ${scheduler.trace.length}: broken: ${invariant}: ${detail}`,
+    `replay: SIM_SEED=${scheduler.seed} npx jest services/allocation/test/simulation --selectProjects unit`,
+    'the last steps (number, milliseconds, what happened; what followed from it):',
+    ...scheduler.trace.slice(-60),
+  ].join('\n');
+}

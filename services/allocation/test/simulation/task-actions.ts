@@ -1,0 +1,46 @@
+import type { Client } from './client';
+import type { Wish } from './ledger';
+import { ends, GRANTED, grantedBefore, grants, remember, some } from './wishes';
+import type { Held } from './world';
+
+export async function allocateForTask(client: Client): Promise<void> {
+  const { scheduler, poolIds, serviceIds, heldByTasks } = client.world;
+  const [poolId, serviceId, token] = [scheduler.pick(poolIds), scheduler.pick(serviceIds), scheduler.uuid()];
+  const [allocationId, taskId, capacity] = [scheduler.uuid(), scheduler.uuid(), scheduler.whole(1, 3)];
+  const leaseSeconds = scheduler.pick([undefined, 2]);
+  const task: Held = { poolId, id: allocationId, serviceId, leased: leaseSeconds !== undefined };
+  const wish = grants({
+    token,
+    what: `task-allocate ${capacity} of ${poolId.slice(0, 2)}`,
+    once: true,
+    idsGiven: true,
+    grants: ({ id, ...made }) =>
+      id === allocationId && made.poolId === poolId && made.capacity === capacity && !task.over,
+    refusals: [...GRANTED, 'allocation.given_back', 'request.idempotency_key_reused'],
+    verify: (answer, send, ledger) => {
+      if (answer.kind === 'done') return ledger.made.has(allocationId) ? undefined : `${allocationId} was never made`;
+      return ledger.content.live.has(allocationId) ? grantedBefore(send, ledger) : undefined;
+    },
+  });
+  // whoever stops the task may do so before there is an answer
+  remember(heldByTasks, task);
+  const stopped = scheduler.chance(0.2) ? releaseForTask(client, task) : undefined;
+  await client.ask(wish, ({ allocations }) =>
+    allocations.allocateForTask({ poolId, serviceId, capacity, createdBy: token, taskId, allocationId, leaseSeconds }),
+  );
+  await stopped;
+}
+
+export async function releaseForTask(
+  client: Client,
+  task: Held | undefined = some(client, client.world.heldByTasks),
+): Promise<void> {
+  if (!task) return;
+  const wish = ends(`task:${task.id}`, `task-release ${task.id.slice(0, 4)}`, ({ id }) => id === task.id, 'none');
+  // after it nothing is held under this id, and nothing will be
+  const verify: Wish['verify'] = (answer, _, { content }) => {
+    task.over = answer.kind === 'done';
+    return task.over && content.live.has(task.id) ? `${task.id} is held` : undefined;
+  };
+  await client.ask({ ...wish, verify }, ({ allocations }) => allocations.releaseForTask(task.id));
+}
