@@ -138,7 +138,7 @@ export function startRelay(options: {
 
   async function run(): Promise<void> {
     try {
-      await new Promise((resolve) => setTimeout(resolve, GATHER_MS));
+      await new Promise<void>((resolve) => void later(resolve, GATHER_MS));
       again = false;
       const fresh = handed;
       handed = [];

@@ -49,6 +49,8 @@ async function change(world: World, poolId: string, command: Change): Promise<vo
     refusals: REFUSALS,
     verify: (answer) => {
       if (answer.kind === 'refused' && OVERTAKEN.includes(answer.code)) return overtaken(world, poolId, command);
+      // whoever repeats a refused one may hear that a later one has done it
+      if (answer.kind === 'done' && command.kind === 'close') return isClosed(world, poolId);
       const [earlier, now] = [decided ?? answer, answer].map((one) => (one.kind === 'refused' ? one.code : one.kind));
       decided = answer;
       return earlier === now ? takenOver(world, poolId, command, answer) : `${earlier} became ${now}`;
@@ -77,12 +79,16 @@ function overtaken({ ledger }: World, poolId: string, { revision }: Change): str
   return late ? undefined : 'nothing has overtaken it';
 }
 
+function isClosed({ ledger }: World, poolId: string): string | undefined {
+  const state = ledger.content.inventories.get(poolId)?.state;
+  return state === 'closed' ? undefined : `the pool is ${state}`;
+}
+
 /** The terms are those that were asked for, while no later change has come. */
 function takenOver({ ledger }: World, poolId: string, command: Change, answer: Answer): string | undefined {
   const inventory = ledger.content.inventories.get(poolId);
   if (!inventory) return 'the pool is not there';
-  if (inventory.revision !== command.revision || answer.kind !== 'done') return undefined;
-  if (command.kind === 'close') return inventory.state === 'closed' ? undefined : `the pool is ${inventory.state}`;
+  if (inventory.revision !== command.revision || answer.kind !== 'done' || command.kind === 'close') return undefined;
   const wanted = capacityOf({ ...DEFAULT_TERMS, ...command });
   return capacityOf(inventory) === wanted ? undefined : `the capacity is ${capacityOf(inventory)}, not ${wanted}`;
 }
