@@ -87,6 +87,9 @@ describe.each(closed)('$name', (row) => {
 const SHIPPED: Record<string, string[]> = {
   'resource-pool-owner': [
     'allocation_candidate:list',
+    'allocation_request:list',
+    'allocation_request:get',
+    'allocation_request:delete',
     'resource_pool:create',
     'resource_pool:delete',
     'resource_pool:get',
@@ -98,6 +101,9 @@ const SHIPPED: Record<string, string[]> = {
   ],
   service: [
     'allocation_candidate:list',
+    'allocation_request:list',
+    'allocation_request:get',
+    'allocation_request:delete',
     'resource_pool:get',
     'resource_pool:list',
     'allocation_group:create',
