@@ -57,6 +57,5 @@ export async function connectSql(databaseUrl: string) {
       await run('commit', 'COMMIT');
     },
     list: async (poolId: string): Promise<number> => (await run('list', LIST, [poolId])).rows.length,
-    close: () => client.end(),
   };
 }
