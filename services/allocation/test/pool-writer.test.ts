@@ -58,6 +58,23 @@ describe('many at once', () => {
     stuck.mockRestore();
   });
 
+  test('beside a transaction a few orders wait for company, and go together', async () => {
+    const { store } = await withPool(10);
+    const pools = Array.from({ length: 4 }, (_, index) => `ffffffff-4c0e-4f5e-9a39-5d2a1a6f3c${index + 10}`);
+    let companyComes: () => void = () => undefined;
+    const pause = jest.fn(() => new Promise<void>((resolve) => (companyComes = resolve)));
+    const writer = new PoolWriter(store, () => NOW, pause);
+    for (const poolId of pools) await writer.execute(poolId, { kind: 'open', total: 1, revision: 1 });
+    const reads = jest.spyOn(store, 'read').mockImplementationOnce(() => new Promise(() => undefined));
+    void writer.execute(POOL, allocate());
+    const others = pools.map((poolId) => writer.execute(poolId, allocate()));
+    expect(reads).toHaveBeenCalledTimes(1);
+    companyComes();
+    expect(await outcomes(others)).toEqual(['ok', 'ok', 'ok', 'ok']);
+    expect(reads.mock.calls.map(([{ poolIds }]) => poolIds.length)).toEqual([1, 4]);
+    expect(pause).toHaveBeenCalledTimes(1);
+  });
+
   test('orders for many pools that arrive while transactions are under way share the next one', async () => {
     const { writer, commits, store } = await withPool(10);
     const pools = Array.from({ length: 20 }, (_, index) => `ffffffff-4c0e-4f5e-9a39-5d2a1a6f3c${index + 10}`);

@@ -96,6 +96,14 @@ describe('HS256 with the shared secret', () => {
     expect(await codeOf(authenticate(sign({ expiresIn: -1 })))).toBe('unauthenticated auth.token_expired');
   });
 
+  test('a token that was accepted is refused once it has expired', async () => {
+    const token = sign({ expiresIn: 30 });
+    expect(await codeOf(authenticate(token))).toBe('accepted');
+    const clock = jest.spyOn(Date, 'now').mockReturnValue(Date.now() + 31_000);
+    expect(await codeOf(authenticate(token))).toBe('unauthenticated auth.token_expired');
+    clock.mockRestore();
+  });
+
   test('a secret that changes one byte refuses', async () => {
     expect(await codeOf(createAuthenticator({ ...rules, secret: `${SECRET}.` })(sign()))).toContain('token_invalid');
   });

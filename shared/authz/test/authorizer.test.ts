@@ -71,6 +71,12 @@ describe('the matcher', () => {
     );
   });
 
+  test('what was decided for one id holds for others that no rule names, and for those only', async () => {
+    const { authorizer } = await withPolicy(`p, user, resource_pools/${POOL}, resource_pool:get`);
+    const may = (id: string) => authorizer.allows(as('user'), `resource_pools/${id}`, 'resource_pool:get');
+    expect([OTHER, POOL, OTHER, POOL.toUpperCase()].map(may)).toEqual([false, true, false, false]);
+  });
+
   test('g lines give a user a role, and a role another role', async () => {
     const { authorizer } = await withPolicy(`p, user, api/tasks, task:list\ng, ${ALICE}, lead\ng, lead, user`);
     expect(authorizer.allows(as(), 'api/tasks', 'task:list')).toBe(true);

@@ -133,6 +133,24 @@ test('what is handed over goes out without a look at the database, a row for eac
   expect(world.queries).toBe(1);
 });
 
+test('the transactions of a moment go out together, and their rows are removed in one transaction', async () => {
+  const world = new World();
+  start(world, 60_000);
+  await until(() => world.queries === 1);
+  const [publish, transact] = [jest.spyOn(world.sidecar, 'publish'), jest.spyOn(world.sidecar, 'transact')];
+  for (let transaction = 0; transaction < 5; transaction += 1) {
+    const events = [created(), released()];
+    world.commit(...events);
+    relay!.wake(events);
+  }
+  await until(() => world.rows.size === 0);
+  expect(publish.mock.calls.map(([topic, events]) => [topic, events.length])).toEqual([
+    ['allocation.created', 5],
+    ['allocation.released', 5],
+  ]);
+  expect(transact).toHaveBeenCalledTimes(1);
+});
+
 test('what is handed over while the broker is away is found in the database when it is back', async () => {
   const world = new World();
   start(world);

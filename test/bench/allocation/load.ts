@@ -23,6 +23,7 @@ interface Party {
   grant(poolId: string): Promise<string | undefined>;
   release(poolId: string, id: string): Promise<void>;
   list(poolId: string): Promise<unknown>;
+  close?(): void;
 }
 
 const [serviceUrl = '', token = '', databaseUrl = ''] = process.argv.slice(2);
@@ -48,20 +49,21 @@ async function connectService(): Promise<Party> {
     },
     release: async (poolId, id) => void expected(await connection.request('DELETE', `${pathOf(poolId)}/${id}`), 204),
     list: async (poolId) => expected(await connection.request('GET', `${pathOf(poolId)}?limit=100`), 200),
+    close: () => connection.close(),
   };
 }
 
-const parties: Record<Side, Party[]> = { sql: [], service: [] };
+const ofSql: Party[] = [];
 
-async function partiesOf({ side, clients }: Work): Promise<Party[]> {
-  const there = parties[side];
-  const connect = (): Promise<Party> => (side === 'sql' ? connectSql(databaseUrl) : connectService());
-  while (there.length < clients) there.push(await connect());
-  return there.slice(0, clients);
+/** Kept to the database, where connecting costs; new ones to the service, which closes what is not used for a while. */
+async function connect({ side, clients }: Work): Promise<Party[]> {
+  if (side === 'service') return Promise.all(Array.from({ length: clients }, connectService));
+  while (ofSql.length < clients) ofSql.push(await connectSql(databaseUrl));
+  return ofSql.slice(0, clients);
 }
 
 async function carryOut(work: Work): Promise<Done> {
-  const clients = await partiesOf(work);
+  const clients = await connect(work);
   const latencies: number[] = [];
   unexpected = {};
   const poolOf = (): string => work.pools[Math.floor(Math.random() * work.pools.length)]!;
@@ -89,6 +91,7 @@ async function carryOut(work: Work): Promise<Done> {
     clients.map((party) => (work.kind === 'pairs' ? pairs(party, work.seconds) : lists(party, work.count))),
   );
   const seconds = (performance.now() - began) / 1000;
+  for (const party of clients) party.close?.();
   return { count, seconds, latencies: latencies.sort((a, b) => a - b), unexpected };
 }
 
