@@ -11,7 +11,8 @@ export const devInfoSchema = z.object({
   tokens: z.object({ admin: z.string(), owner: z.string(), service: z.string(), user: z.string() }),
   databaseUrl: z.string(),
   natsUrl: z.string(),
-  evm: z.object({ rpcUrl: z.string(), contract: z.string() }),
+  /** absent where RM_APPS leaves the forwarder out */
+  evm: z.object({ rpcUrl: z.string(), contract: z.string() }).optional(),
   /** further replicas, where RM_REPLICAS asked for some: `allocation-2` */
   replicas: z.record(z.string(), z.object({ url: z.string(), daprHttpUrl: z.string() })),
   /** process ids at the time of writing; a part that was started again has its present one in `<runDir>/pids/<name>` */

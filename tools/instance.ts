@@ -49,7 +49,8 @@ export interface Instance {
 
 /**
  * The instance that the environment names. `RM_INSTANCE=e2e RM_PORT_OFFSET=1000` runs beside the default one, in
- * `.run/e2e/` with every port 1000 higher; `RM_REPLICAS=allocation` adds a second replica of a service with ports 50 higher.
+ * `.run/e2e/` with every port 1000 higher; `RM_REPLICAS=allocation` adds a second replica of a service with ports 50 higher;
+ * `RM_APPS=resource-pool,allocation` runs these apps only.
  */
 export function currentInstance(env: NodeJS.ProcessEnv = process.env): Instance {
   const name = env.RM_INSTANCE || 'default';
@@ -60,9 +61,11 @@ export function currentInstance(env: NodeJS.ProcessEnv = process.env): Instance 
   if (!Number.isInteger(offset) || offset < 0 || offset > 50_000) {
     throw new Failure(`RM_PORT_OFFSET "${env.RM_PORT_OFFSET}" is not usable: a whole number from 0 to 50000.`);
   }
-  const replicas = (env.RM_REPLICAS ?? '').split(',').filter(Boolean);
+  const listed = (variable: 'RM_APPS' | 'RM_REPLICAS'): string[] => (env[variable] ?? '').split(',').filter(Boolean);
+  const [only, replicas] = [listed('RM_APPS'), listed('RM_REPLICAS')];
   const runFile = runFileSchema.parse(parse(fs.readFileSync(path.join(root, 'dapr.yaml'), 'utf8')));
-  const isDefault = name === 'default' && offset === 0 && replicas.length === 0;
+  const isDefault = name === 'default' && offset === 0 && only.length === 0 && replicas.length === 0;
+  if (only.length > 0) runFile.apps = only.map((appId) => appOf(runFile, appId, 'RM_APPS'));
   runFile.apps = [...runFile.apps, ...replicas.map((appId) => replicaOf(runFile, appId))].map((app) =>
     shift(app, offset),
   );
@@ -82,9 +85,14 @@ export function currentInstance(env: NodeJS.ProcessEnv = process.env): Instance 
   };
 }
 
+function appOf({ apps }: RunFile, appId: string, variable: string): RunFile['apps'][number] {
+  const app = apps.find((candidate) => candidate.appID === appId);
+  if (!app) throw new Failure(`${variable} names "${appId}", which is not among the apps of dapr.yaml that run.`);
+  return app;
+}
+
 function replicaOf(runFile: RunFile, appId: string): RunFile['apps'][number] {
-  const app = runFile.apps.find((candidate) => candidate.appID === appId);
-  if (!app) throw new Failure(`RM_REPLICAS names "${appId}", which is not in dapr.yaml.`);
+  const app = appOf(runFile, appId, 'RM_REPLICAS');
   return { ...shift(app, 50), command: app.command.map((word) => (word === appId ? `${appId}-2` : word)) };
 }
 

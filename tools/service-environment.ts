@@ -7,7 +7,7 @@ import { AUDIENCE, ISSUER } from './tokens';
 export function serviceEnvironment(
   instance: Instance,
   secrets: Secrets,
-  parts: { databaseUrl: string; natsUrl: string; chain: Chain },
+  parts: { databaseUrl: string; natsUrl: string; chain: Chain | undefined },
 ): NodeJS.ProcessEnv {
   return {
     // SEQ_URL, BLOCKCHAIN_SERVICE_URL, JWKS_URL, DOCKER_HOST … pass through when the caller has them
@@ -20,9 +20,11 @@ export function serviceEnvironment(
     APP_API_TOKEN: secrets.appApiToken,
     DATABASE_URL: parts.databaseUrl,
     NATS_URL: parts.natsUrl,
-    EVM_RPC_URL: parts.chain.rpcUrl,
-    EVM_PRIVATE_KEY: parts.chain.privateKey,
-    EVM_CONTRACT: parts.chain.contract,
-    EVM_CHAIN_ID: String(parts.chain.chainId),
+    ...(parts.chain && {
+      EVM_RPC_URL: parts.chain.rpcUrl,
+      EVM_PRIVATE_KEY: parts.chain.privateKey,
+      EVM_CONTRACT: parts.chain.contract,
+      EVM_CHAIN_ID: String(parts.chain.chainId),
+    }),
   };
 }

@@ -27,19 +27,24 @@ const READY_MS = 90_000;
 
 async function bringUp(instance: Instance, stopping: () => boolean): Promise<void> {
   const secrets = instanceSecrets(instance);
-  const docker = findDocker();
+  const runs = (appId: string): boolean => instance.apps.some((app) => app.appId === appId);
+  const docker = runs('task-runner') ? findDocker() : undefined;
   // not waited for: with a cold Go cache the image takes longer than all the rest, and only tasks of the type demo need it
-  void step(
-    'Docker and the demo image',
-    async () => prepareImage(await docker),
-    (text) => text,
-  );
+  if (docker) {
+    void step(
+      'Docker and the demo image',
+      async () => prepareImage(await docker),
+      (text) => text,
+    );
+  }
   const postgres = step(
     'PostgreSQL',
     () => startPostgres(instance, secrets.postgresPassword),
     source('DATABASE_URL', instance.ports.postgres),
   );
-  const chain = step('chain and contract', () => startChain(instance), source('EVM_RPC_URL', instance.ports.chain));
+  const chain = runs('blockchain-forwarder')
+    ? step('chain and contract', () => startChain(instance), source('EVM_RPC_URL', instance.ports.chain))
+    : undefined;
   const toolchain = step(
     'Dapr and nats-server',
     () => ensureToolchain({ nats: !process.env.NATS_URL }),
@@ -62,13 +67,17 @@ async function bringUp(instance: Instance, stopping: () => boolean): Promise<voi
   process.once('exit', unwatch);
   await step('services (dapr run -f .)', () => waitUntilReady(instance, run, READY_MS));
   const tokens = readyMadeTokens(secrets);
-  await step('pools of this machine', () => ensureLocalPools(urlOf(instance, 'resource-pool'), tokens.admin));
+  if (runs('resource-pool') && runs('allocation'))
+    await step('pools of this machine', () => ensureLocalPools(urlOf(instance, 'resource-pool'), tokens.admin));
   const tasks = (await docker) !== undefined;
   if (stopping()) return;
 
   const { daprApiToken } = secrets;
-  const { rpcUrl, contract } = evm;
-  const info = writeDevInfo(instance, { daprApiToken, tokens, databaseUrl, natsUrl, evm: { rpcUrl, contract } });
+  const known = { daprApiToken, tokens, databaseUrl, natsUrl };
+  const info = writeDevInfo(instance, {
+    ...known,
+    ...(evm && { evm: { rpcUrl: evm.rpcUrl, contract: evm.contract } }),
+  });
   console.log(banner(info, { runDir: path.relative(process.cwd(), instance.runDir), elapsed: elapsed(), tasks }));
 }
 

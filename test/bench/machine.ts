@@ -2,10 +2,10 @@ import { execFileSync } from 'node:child_process';
 import os from 'node:os';
 
 /** On what the figures were taken; without it they say nothing. */
-export function machine(): string[] {
+export function machine(command: string): string[] {
   const cpus = os.cpus();
   return [
-    `command   npm run bench ${process.argv.slice(2).join(' ')}`.trimEnd(),
+    `command   ${['npm run', command, ...process.argv.slice(2)].join(' ')}`,
     `machine   ${cpus.length} x ${cpus[0]?.model ?? 'unknown CPU'}, ${(os.totalmem() / 2 ** 30).toFixed(1)} GiB, ${os.type()} ${os.release()}`,
     `load      ${os
       .loadavg()

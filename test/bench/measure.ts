@@ -6,32 +6,6 @@ export interface Measurement {
   latencies: number[];
 }
 
-/** Does `once` over and over with that many clients at a time, for that long; the first seconds do not count. */
-export async function rate(
-  clients: number,
-  seconds: number,
-  warmUpSeconds: number,
-  once: (client: number) => Promise<void>,
-): Promise<Measurement> {
-  const began = performance.now() + warmUpSeconds * 1000;
-  const end = began + seconds * 1000;
-  const latencies: number[] = [];
-  const work = async (client: number): Promise<void> => {
-    while (performance.now() < end) {
-      const started = performance.now();
-      await once(client);
-      if (started >= began) latencies.push(performance.now() - started);
-    }
-  };
-  await Promise.all(Array.from({ length: clients }, (_, client) => work(client)));
-  // what was begun before the end counts with the time it took
-  return {
-    count: latencies.length,
-    seconds: (performance.now() - began) / 1000,
-    latencies: latencies.sort((a, b) => a - b),
-  };
-}
-
 /** How long `once` takes, one after the other. */
 export async function times(count: number, once: () => Promise<number>): Promise<Measurement> {
   const latencies: number[] = [];
@@ -40,9 +14,9 @@ export async function times(count: number, once: () => Promise<number>): Promise
   return { count, seconds: total / 1000, latencies: latencies.sort((a, b) => a - b) };
 }
 
-export const perSecond = ({ count, seconds }: Measurement): number => count / seconds;
+const perSecond = ({ count, seconds }: Measurement): number => count / seconds;
 
-export function percentile({ latencies }: Measurement, fraction: number): number {
+export function percentile({ latencies }: Pick<Measurement, 'latencies'>, fraction: number): number {
   return latencies[Math.min(latencies.length - 1, Math.floor(latencies.length * fraction))] ?? Number.NaN;
 }
 

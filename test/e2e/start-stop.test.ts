@@ -83,10 +83,10 @@ describe('npm start', () => {
       expect(known.status).toBe(200);
       expect(tool.output()).toContain(url);
     }
-    const code = await fetch(info.evm.rpcUrl, {
+    const code = await fetch(info.evm!.rpcUrl, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'eth_getCode', params: [info.evm.contract, 'latest'] }),
+      body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'eth_getCode', params: [info.evm!.contract, 'latest'] }),
     });
     expect(((await code.json()) as { result: string }).result.length).toBeGreaterThan(10);
     expect(tool.output()).toContain(info.tokens.user);
@@ -145,7 +145,7 @@ describe('npm start', () => {
     expect(tool.output()).toContain('left behind');
     expect(Object.values(before.pids).filter((pid) => Object.values(info.pids).includes(pid))).toEqual([]);
     expect(await poolNames()).toEqual(['local-cpu']);
-    expect(info.evm.contract).toBe(before.evm.contract);
+    expect(info.evm).toEqual(before.evm);
   });
 
   test.each(['SIGTERM', 'SIGINT'] as const)(

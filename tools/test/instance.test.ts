@@ -38,6 +38,13 @@ describe('an instance', () => {
     expect(runFile.apps.at(-1)?.command).toContain('dist/services/allocation/main.js');
   });
 
+  test('of the apps it may run some only', () => {
+    const { apps, runFile, isDefault } = currentInstance({ RM_APPS: 'resource-pool,allocation' });
+    expect(apps.map(({ name }) => name)).toEqual(['resource-pool', 'allocation']);
+    expect(runFile.apps).toHaveLength(2);
+    expect(isDefault).toBe(false);
+  });
+
   test('the instances that the tests run at once share no port with each other and with the default one', () => {
     const ports = [
       {},
@@ -47,7 +54,7 @@ describe('an instance', () => {
     expect(new Set(ports).size).toBe(ports.length);
   });
 
-  test.each([{ RM_INSTANCE: '../elsewhere' }, { RM_PORT_OFFSET: 'many' }, { RM_REPLICAS: 'nobody' }])(
+  test.each([{ RM_INSTANCE: '../elsewhere' }, { RM_PORT_OFFSET: 'many' }, { RM_REPLICAS: 'nobody' }, { RM_APPS: 'nobody' }])(
     '%j is refused with a sentence',
     (env) => {
       expect(() => currentInstance(env)).toThrow(Failure);

@@ -92,7 +92,7 @@ export function isDelivered(usage: Usage, ...sinks: string[]): boolean {
 
 /** How often each of these hashes was recorded, by the chain's own log. */
 export async function timesOnChain(hashes: readonly Hex[]): Promise<number[]> {
-  const { rpcUrl, contract } = system().evm;
+  const { rpcUrl, contract } = system().evm!;
   const logs = await createPublicClient({ transport: http(rpcUrl) }).getContractEvents({
     address: contract as Address,
     abi: parseAbi([
