@@ -51,14 +51,17 @@ export class MemoryTaskStore implements TaskStore {
   }
 
   list(query: TaskQuery): Promise<Task[]> {
-    const { userId, status, serviceType, limit, after } = query;
+    const { userId, status, serviceType, from, to, limit, after, before } = query;
     const found = this.all()
       .filter((task) => userId === undefined || task.userId === userId)
-      .filter((task) => status === undefined || task.status === status)
+      .filter((task) => status === undefined || status.includes(task.status))
       .filter((task) => serviceType === undefined || task.serviceType === serviceType)
+      .filter((task) => from === undefined || task.createdAt >= from)
+      .filter((task) => to === undefined || task.createdAt < to)
       .sort((a, b) => (sortKey(a) < sortKey(b) ? 1 : -1))
-      .filter((task) => after === undefined || sortKey(task) < sortKey(after));
-    return Promise.resolve(found.slice(0, limit));
+      .filter((task) => after === undefined || sortKey(task) < sortKey(after))
+      .filter((task) => before === undefined || sortKey(task) > sortKey(before));
+    return Promise.resolve(before === undefined ? found.slice(0, limit) : found.slice(-limit));
   }
 
   listOpen(): Promise<OpenTask[]> {

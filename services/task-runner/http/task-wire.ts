@@ -7,6 +7,14 @@ import type { ServiceType } from '../domain/service-type';
 /** Tasks as the API shows them. */
 
 export const statusSchema = z.enum(TASK_STATUSES);
+export const statusFilter = z
+  .preprocess((value) => [value].flat(), z.array(statusSchema).max(TASK_STATUSES.length))
+  .meta({ description: 'several times for several states, any of which a task may have' });
+/** A moment in any zone, as tasks write theirs. */
+export const instant = z.iso
+  .datetime({ offset: true })
+  .transform((time) => new Date(time).toISOString())
+  .meta({ example: '2026-11-23T09:30:00Z' });
 export const serviceTypeName = z.string().min(1).max(100).meta({ example: 'demo' });
 
 export const taskSchema = z
