@@ -3,9 +3,18 @@ import { ConflictError, type Sidecar, type StateOperation } from '../../../share
 import { IDEMPOTENCY_TTL_SECONDS } from '../../../shared/http/conditions';
 import { versionConflict } from '../domain/errors';
 import type { Task } from '../domain/task';
-import type { OpenTask, Remembered, TaskEvent, TaskLease, TaskQuery, TaskStore, Versioned } from '../ports/task-store';
+import type {
+  ListedTask,
+  OpenTask,
+  Remembered,
+  TaskEvent,
+  TaskLease,
+  TaskQuery,
+  TaskStore,
+  Versioned,
+} from '../ports/task-store';
 import { listStatement } from './task-list';
-import { fromTaskRow, openTaskRow, rememberedRow, taskLeaseRow, toTaskRow } from './task-row';
+import { fromListedRow, fromTaskRow, openTaskRow, rememberedRow, taskLeaseRow, toTaskRow } from './task-row';
 
 export const APP_ID = 'task-runner';
 
@@ -66,9 +75,9 @@ export class DaprTaskStore implements TaskStore {
     ]);
   }
 
-  async list(query: TaskQuery): Promise<Task[]> {
+  async list(query: TaskQuery): Promise<ListedTask[]> {
     const { sql, params } = listStatement(query);
-    const tasks = (await this.sidecar.query(sql, params)).map(fromTaskRow);
+    const tasks = (await this.sidecar.query(sql, params)).map(fromListedRow);
     return query.before === undefined ? tasks : tasks.reverse();
   }
 

@@ -1,12 +1,13 @@
 import type { TaskStatus } from '../domain/task';
-import type { TaskQuery } from '../ports/task-store';
+import { UNLISTED, type TaskQuery } from '../ports/task-store';
 
 export interface Statement {
-  /** Answers one column: the row of a task, as JSON. */
+  /** Answers one column: a listed task, as JSON. */
   sql: string;
   params: unknown[];
 }
 
+const SHOWN = `(document - '{${UNLISTED.join(',')}}'::text[])::text`;
 const ORDER = ['createdAt', 'id'].map((field) => `document ->> '${field}'`);
 
 /**
@@ -33,7 +34,7 @@ export function listStatement(query: TaskQuery): Statement {
     return `SELECT document FROM tasks ${where} ORDER BY ${order} LIMIT ${most}`;
   };
   const states = [...new Set(status ?? [])];
-  if (states.length <= 1) return { sql: `SELECT document::text FROM (${tasksIn(states[0])}) AS page`, params };
+  if (states.length <= 1) return { sql: `SELECT ${SHOWN} FROM (${tasksIn(states[0])}) AS page`, params };
   const each = states.map((state) => `(${tasksIn(state)})`).join(' UNION ALL ');
-  return { sql: `SELECT document::text FROM (${each}) AS found ORDER BY ${order} LIMIT ${most}`, params };
+  return { sql: `SELECT ${SHOWN} FROM (${each}) AS found ORDER BY ${order} LIMIT ${most}`, params };
 }

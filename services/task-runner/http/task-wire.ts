@@ -3,6 +3,7 @@ import { duration, timestamp, uuid } from '../../../shared/contracts/fields';
 import { durationBetween } from '../../../shared/contracts/duration';
 import { hasEnded, TASK_STATUSES, type Task } from '../domain/task';
 import type { ServiceType } from '../domain/service-type';
+import type { ListedTask } from '../ports/task-store';
 
 /** Tasks as the API shows them. */
 
@@ -62,7 +63,7 @@ export const serviceTypeSchema = z
   })
   .meta({ id: 'ServiceType' });
 
-export function toTaskWire(task: Task): z.input<typeof taskSchema> {
+export function toTaskWire(task: ListedTask): z.input<typeof taskSchema> {
   return {
     id: task.id,
     userId: task.userId,
@@ -105,6 +106,6 @@ export function toServiceTypeWire(type: ServiceType): z.input<typeof serviceType
   return { name, description, image, resources: { cpuMillis, memoryBytes, pids }, capacity };
 }
 
-function durationOf({ startTime, stopTime }: Task): string | null {
+function durationOf({ startTime, stopTime }: Pick<Task, 'startTime' | 'stopTime'>): string | null {
   return stopTime === null ? null : durationBetween(startTime ?? stopTime, stopTime);
 }

@@ -30,7 +30,7 @@ export interface TaskStore {
   discard(task: Task, version: string): Promise<void>;
 
   /** Newest first, ties by id, whichever way they are read. May lag behind a write of another process by nothing more than its commit. */
-  list(query: TaskQuery): Promise<Task[]>;
+  list(query: TaskQuery): Promise<ListedTask[]>;
 
   /** Ids of the tasks for which `isOpen` holds, oldest first. */
   listOpen(): Promise<OpenTask[]>;
@@ -60,6 +60,10 @@ export interface Remembered {
 export type TaskEvent = {
   [T in Extract<EventType, `task.${string}`>]: { id: string; type: T; time: string; data: EventData<T> };
 }[Extract<EventType, `task.${string}`>];
+
+/** A task without what a list does not show: a page of them is read much faster. */
+export type ListedTask = Omit<Task, (typeof UNLISTED)[number]>;
+export const UNLISTED = ['history', 'secret', 'trace', 'requestKey'] as const;
 
 export interface TaskQuery {
   userId?: string | undefined;
