@@ -39,7 +39,7 @@ describe('at scale', () => {
       `INSERT INTO state (key, value)
        SELECT 'task-runner||task:' || id, convert_to(($1::jsonb || jsonb_build_object(
                 'id', id, 'createdAt', to_char(timestamp '2020-01-01' + n * interval '1 minute', 'YYYY-MM-DD"T"HH24:MI:SS".000Z"'),
-                'userId', CASE WHEN n % 2 = 0 THEN $2::text WHEN n % 1000 = 1 THEN $3 ELSE md5((n % 500)::text)::uuid::text END,
+                'userId', CASE WHEN n % 2 = 0 THEN $2::text WHEN n % 1000 = 1 THEN $3 ELSE '00000000-0000-4000-8000-' || lpad((n % 500)::text, 12, '0') END,
                 'serviceType', CASE WHEN n % 10 = 0 THEN 'jupyter' ELSE 'demo' END,
                 'status', CASE WHEN n % 5000 = 0 THEN 'Running' WHEN n % 50 = 0 THEN 'Error' ELSE 'Stopped' END))::text, 'UTF8')
        FROM (SELECT n, gen_random_uuid()::text AS id FROM generate_series(1, ${TASKS}) AS n) AS made`,

@@ -29,7 +29,7 @@ export async function loadMillion(database: Client): Promise<void> {
   await database.query(
     `INSERT INTO state (key, value)
      SELECT 'task-runner||task:' || id, convert_to(($1::jsonb || jsonb_build_object('id', id, 'createdAt', ${made},
-              'userId', CASE WHEN n % 2 = 0 THEN $2::text ELSE md5((n % 5000)::text)::uuid::text END,
+              'userId', CASE WHEN n % 2 = 0 THEN $2::text ELSE '00000000-0000-4000-8000-' || lpad((n % 5000)::text, 12, '0') END,
               'serviceType', CASE WHEN n % 10 = 0 THEN 'jupyter' ELSE 'demo' END,
               'status', CASE WHEN n % 50 = 0 THEN 'Error' ELSE 'Stopped' END))::text, 'UTF8')
      FROM (SELECT n, gen_random_uuid()::text AS id FROM generate_series(1, ${MILLION}) AS n) AS made`,
