@@ -5,6 +5,7 @@ import path from 'node:path';
 import { findDocker } from './docker';
 import { Failure } from './failure';
 import { say, until } from './progress';
+import { installPackages, mayInstall } from './system-packages';
 
 /**
  * A Docker Engine for the tests. One that answers is used. Otherwise, on Debian or Ubuntu as root, it is installed (apt,
@@ -15,41 +16,22 @@ export async function provideDocker(): Promise<() => Promise<void>> {
     say('Docker: an engine answers');
     return () => Promise.resolve();
   }
-  const mayInstall = process.getuid?.() === 0 && isDebian();
   if (process.env.DOCKER_HOST)
     throw new Failure(`DOCKER_HOST is ${process.env.DOCKER_HOST}, but no engine answers there.`);
-  if (!mayInstall) {
+  if (!mayInstall()) {
     throw new Failure(
       'The e2e tests need a Docker Engine, and none answers: install one (https://docs.docker.com/engine/install/) and start it.',
     );
   }
-  if (!has('dockerd')) install();
+  if (!has('dockerd')) {
+    say('Docker: installing docker.io and iptables (apt-get)');
+    installPackages('docker.io', 'iptables');
+  }
   return await start();
-}
-
-function isDebian(): boolean {
-  if (os.platform() !== 'linux' || !fs.existsSync('/etc/os-release')) return false;
-  return /^ID(_LIKE)?=.*\b(debian|ubuntu)\b/m.test(fs.readFileSync('/etc/os-release', 'utf8'));
 }
 
 function has(program: string): boolean {
   return spawnSync('sh', ['-c', `command -v ${program}`]).status === 0;
-}
-
-function install(): void {
-  say('Docker: installing docker.io and iptables (apt-get)');
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-  for (const args of [
-    ['update', '-qq'],
-    ['install', '-y', '-qq', '--no-install-recommends', 'docker.io', 'iptables'],
-  ]) {
-    const { status, stdout, stderr } = spawnSync('apt-get', args, { env, encoding: 'utf8' });
-    if (status !== 0) {
-      throw new Failure(
-        `apt-get ${args.join(' ')} failed; install a Docker Engine by hand.\n${stdout}${stderr}`.slice(0, 3000),
-      );
-    }
-  }
 }
 
 async function start(): Promise<() => Promise<void>> {

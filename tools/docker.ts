@@ -1,15 +1,19 @@
-import Docker from 'dockerode';
+import type Docker from 'dockerode';
+import { connectDocker } from '../services/task-runner/adapters/docker-connection';
 import type { Instance } from './instance';
 
 /** Labels that task-runner puts on all it makes in Docker; `npm run clean` finds it by them. */
 export const INSTANCE_LABEL = 'resource-manager.instance';
 
-/** A client for DOCKER_HOST, or the usual socket; undefined when no engine answers there within 3 s. */
+/**
+ * A client for the engine that task-runner uses with this environment; undefined when none answers there within 3 s.
+ * @throws ConfigError when the environment names none
+ */
 export async function findDocker(): Promise<Docker | undefined> {
+  const docker = connectDocker(process.env);
   try {
-    const docker = new Docker({ timeout: 3000 });
-    await docker.ping();
-    return new Docker();
+    await docker.listContainers({ limit: 1, abortSignal: AbortSignal.timeout(3000) });
+    return docker;
   } catch {
     return undefined; // not there, or not for us: tasks will answer 503
   }

@@ -8,6 +8,7 @@ import { z } from 'zod';
 import { provideDocker } from './docker-engine';
 import { explain, Failure } from './failure';
 import { root } from './instance';
+import { provideSshServer } from './ssh-server';
 
 const totalsSchema = z.looseObject({
   numPassedTests: z.number(),
@@ -54,6 +55,13 @@ const STEPS: Step[] = [
     name: 'Docker Engine',
     run: async () => {
       stopDocker = await provideDocker();
+      return undefined;
+    },
+  },
+  {
+    name: 'SSH server',
+    run: () => {
+      provideSshServer();
       return undefined;
     },
   },

@@ -22,10 +22,13 @@ export const configShape = {
     .max(2_592_000)
     .default(300)
     .meta({ description: 'so long what a task holds stays taken when nobody renews it' }),
-  DOCKER_HOST: z
-    .string()
-    .optional()
-    .meta({ description: 'where the Docker Engine is, as for the docker command line' }),
+  // these mean what they mean to the docker command line, and are checked when the engine's client is made
+  DOCKER_HOST: z.string().optional().meta({ description: 'where the Docker Engine is' }),
+  DOCKER_CONTEXT: z.string().optional().meta({ description: 'the context that says it, without DOCKER_HOST' }),
+  DOCKER_CONFIG: z.string().optional().meta({ description: 'folder of contexts, and of certificates unless told' }),
+  DOCKER_CERT_PATH: z.string().optional().meta({ description: 'folder of ca.pem, cert.pem and key.pem' }),
+  DOCKER_TLS: z.string().optional().meta({ description: 'not empty: TLS' }),
+  DOCKER_TLS_VERIFY: z.string().optional().meta({ description: 'not empty: TLS, and the engine must prove itself' }),
   TASK_HOST: z
     .string()
     .regex(/^[\w.-]+$/, 'must be a host name or an IPv4 address')

@@ -4,6 +4,7 @@ import { startRelay, type Relay } from '../../shared/dapr/outbox';
 import { runService } from '../../shared/process/service';
 import { DaprCapacity } from './adapters/dapr-capacity';
 import { APP_ID, DaprTaskStore } from './adapters/dapr-task-store';
+import { connectDocker } from './adapters/docker-connection';
 import { DockerRuntime } from './adapters/docker-runtime';
 import { HttpReadinessProbe } from './adapters/http-readiness-probe';
 import { readServiceTypes } from './adapters/service-types-file';
@@ -26,7 +27,10 @@ runService(APP_ID, configure, (config, { logger, metrics, sidecar, stopping }) =
   let watch: Watch | undefined;
 
   const store = new DaprTaskStore(sidecar, () => relay?.wake());
-  const runtime = new DockerRuntime({ instance: config.INSTANCE, bindAddress: config.TASK_BIND });
+  const runtime = new DockerRuntime(
+    { instance: config.INSTANCE, bindAddress: config.TASK_BIND },
+    connectDocker(config),
+  );
   const capacity = new DaprCapacity(sidecar, config.TASK_LEASE_SECONDS);
   const settler = createSettler({
     store,

@@ -26,15 +26,36 @@ export function encodeCursor(keyset: Keyset): string {
 /** @throws AppError `request.invalid` for a cursor that we did not make */
 export function decodeCursor(cursor: string | undefined): Keyset | undefined {
   if (cursor === undefined) return undefined;
-  let raw: unknown;
-  try {
-    raw = JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8'));
-  } catch {
-    raw = undefined;
-  }
-  const parsed = keysetSchema.safeParse(raw);
+  const parsed = keysetSchema.safeParse(parseCursor(cursor));
   if (!parsed.success) throw invalid([{ field: 'query.cursor', message: 'is not a cursor of this list' }]);
   return { at: parsed.data[0], id: parsed.data[1] };
+}
+
+/** Where a page of a list that is read both ways begins: behind one row, or in front of one; neither: at the start. */
+export interface Position {
+  after?: Keyset | undefined;
+  before?: Keyset | undefined;
+}
+
+const BEFORE = 'before';
+const beforeSchema = z.tuple([z.literal(BEFORE), z.string()]);
+
+function encodeBefore(keyset: Keyset): string {
+  return Buffer.from(JSON.stringify([BEFORE, encodeCursor(keyset)])).toString('base64url');
+}
+
+/** @throws AppError `request.invalid` for a cursor that we did not make */
+export function decodePosition(cursor: string | undefined): Position {
+  const before = beforeSchema.safeParse(parseCursor(cursor));
+  return before.success ? { before: decodeCursor(before.data[1]) } : { after: decodeCursor(cursor) };
+}
+
+function parseCursor(cursor: string | undefined): unknown {
+  try {
+    return cursor === undefined ? undefined : JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8'));
+  } catch {
+    return undefined;
+  }
 }
 
 /**
@@ -49,12 +70,42 @@ export function pageOutput<T>(
 ): Output {
   const page = rows.slice(0, limit);
   const last = page.at(-1);
-  if (rows.length <= limit || last === undefined) return { status: 200, body: page.map(present) };
-  const next = new URL(input.url);
-  next.searchParams.set('cursor', encodeCursor(keysetOf(last)));
-  return {
-    status: 200,
-    headers: { Link: `<${next.pathname}${next.search}>; rel="next"` },
-    body: page.map(present),
-  };
+  const links =
+    rows.length > limit && last !== undefined ? [linkTo(input.url, 'next', encodeCursor(keysetOf(last)))] : [];
+  return answer(page.map(present), links);
+}
+
+/**
+ * Answers a list that is read both ways. `rows` holds, in the list's order, up to `limit + 1` entries nearest to
+ * `position`: the extra one, at the far end, only tells that the list goes on there.
+ */
+export function pageBothWays<T>(
+  input: Pick<Input<unknown, unknown, unknown>, 'url'>,
+  limit: number,
+  position: Position,
+  rows: readonly T[],
+  keysetOf: (row: T) => Keyset,
+  present: (row: T) => unknown,
+): Output {
+  const backwards = position.before !== undefined;
+  const goesOn = rows.length > limit;
+  const page = backwards ? rows.slice(-limit) : rows.slice(0, limit);
+  const [first, last] = [page[0], page.at(-1)];
+  if (first === undefined || last === undefined) return answer([], []);
+  // the row that the cursor names lies on the side that we came from
+  const next = backwards || goesOn ? [linkTo(input.url, 'next', encodeCursor(keysetOf(last)))] : [];
+  const prev = (backwards ? goesOn : position.after !== undefined)
+    ? [linkTo(input.url, 'prev', encodeBefore(keysetOf(first)))]
+    : [];
+  return answer(page.map(present), [...next, ...prev]);
+}
+
+function linkTo(url: URL, rel: string, cursor: string): string {
+  const target = new URL(url);
+  target.searchParams.set('cursor', cursor);
+  return `<${target.pathname}${target.search}>; rel="${rel}"`;
+}
+
+function answer(body: unknown[], links: string[]): Output {
+  return { status: 200, ...(links.length > 0 ? { headers: { Link: links.join(', ') } } : {}), body };
 }

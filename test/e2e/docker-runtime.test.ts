@@ -1,31 +1,18 @@
-import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { promisify } from 'node:util';
 import Docker from 'dockerode';
 import { DockerRuntime } from '../../services/task-runner/adapters/docker-runtime';
 import { containerRuntimeContract } from '../../services/task-runner/test/container-runtime.contract';
+import { dockerHarness } from './support/docker-harness';
 
 const docker = new Docker();
 const options = { instance: 'contract', bindAddress: '127.0.0.1' };
 const runtime = new DockerRuntime(options);
 
-containerRuntimeContract('docker', async () => ({
-  runtime,
-  stranger: new DockerRuntime({ ...options, instance: 'contract-stranger' }),
-  image: 'resource-manager/demo:1',
-  containerPort: 8080,
-  untilServing: async (taskId) => untilServed(`${await urlOf(taskId)}/healthz`),
-  exit: async (taskId, code) => {
-    await fetch(`${await urlOf(taskId)}/exit?code=${code}`, { method: 'POST' });
-  },
-  vanish: async (taskId) => {
-    await promisify(execFile)('docker', ['rm', '-f', `task-${taskId}`]);
-  },
-}));
+containerRuntimeContract('docker', async () => dockerHarness(docker, options.instance));
 
 test('when a task runs on Docker, then it is fenced in: capabilities, privileges, memory, processes, network, port', async () => {
   const taskId = '5b3c1a52-0000-4000-8000-000000000001';
@@ -90,17 +77,3 @@ test('when an engine takes the call and never answers, then it counts as away wi
 afterAll(async () => {
   await docker.getNetwork('resource-manager-contract').remove();
 });
-
-async function urlOf(taskId: string): Promise<string> {
-  return `http://127.0.0.1:${(await runtime.inspect(taskId))?.port}`;
-}
-
-async function untilServed(url: string): Promise<void> {
-  for (let attempt = 0; attempt < 100; attempt++) {
-    // an own limit a try: a connection made while the container comes up may hang for seconds
-    const answer = await fetch(url, { signal: AbortSignal.timeout(500) }).catch(() => undefined);
-    if (answer?.ok) return;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  throw new Error(`${url} did not answer within 5 s`);
-}

@@ -3,8 +3,18 @@ import { ConflictError, type Sidecar, type StateOperation } from '../../../share
 import { IDEMPOTENCY_TTL_SECONDS } from '../../../shared/http/conditions';
 import { versionConflict } from '../domain/errors';
 import type { Task } from '../domain/task';
-import type { OpenTask, Remembered, TaskEvent, TaskLease, TaskQuery, TaskStore, Versioned } from '../ports/task-store';
-import { fromTaskRow, openTaskRow, rememberedRow, taskLeaseRow, toTaskRow } from './task-row';
+import type {
+  ListedTask,
+  OpenTask,
+  Remembered,
+  TaskEvent,
+  TaskLease,
+  TaskQuery,
+  TaskStore,
+  Versioned,
+} from '../ports/task-store';
+import { listStatement } from './task-list';
+import { fromListedRow, fromTaskRow, openTaskRow, rememberedRow, taskLeaseRow, toTaskRow } from './task-row';
 
 export const APP_ID = 'task-runner';
 
@@ -65,23 +75,10 @@ export class DaprTaskStore implements TaskStore {
     ]);
   }
 
-  async list({ userId, status, serviceType, limit, after }: TaskQuery): Promise<Task[]> {
-    const params: unknown[] = [];
-    const param = (value: unknown): string => `$${params.push(value)}`;
-    const conditions = [
-      ...(userId === undefined ? [] : [`document ->> 'userId' = ${param(userId)}`]),
-      ...(status === undefined ? [] : [`document ->> 'status' = ${param(status)}`]),
-      ...(serviceType === undefined ? [] : [`document ->> 'serviceType' = ${param(serviceType)}`]),
-      ...(after === undefined
-        ? []
-        : [`(document ->> 'createdAt', document ->> 'id') < (${param(after.createdAt)}, ${param(after.id)})`]),
-    ];
-    const rows = await this.sidecar.query(
-      `SELECT document::text FROM tasks ${conditions.length > 0 ? `WHERE ${conditions.join(' AND ')}` : ''}
-       ORDER BY document ->> 'createdAt' DESC, document ->> 'id' DESC LIMIT ${param(limit)}`,
-      params,
-    );
-    return rows.map(fromTaskRow);
+  async list(query: TaskQuery): Promise<ListedTask[]> {
+    const { sql, params } = listStatement(query);
+    const tasks = (await this.sidecar.query(sql, params)).map(fromListedRow);
+    return query.before === undefined ? tasks : tasks.reverse();
   }
 
   async listOpen(): Promise<OpenTask[]> {

@@ -27,16 +27,16 @@ interface Interruptible {
   ping(options: { abortSignal: AbortSignal }): Promise<unknown>;
 }
 
-/**
- * Containers on a Docker Engine. Where it is, DOCKER_HOST (and DOCKER_TLS_VERIFY, DOCKER_CERT_PATH, SSH_AUTH_SOCK) says,
- * as with the docker command line; without it the local socket.
- */
+/** Containers on a Docker Engine. */
 export class DockerRuntime implements ContainerRuntime {
-  private readonly docker = new Docker();
   private readonly network: string;
   private networkReady: Promise<void> | undefined;
 
-  constructor(private readonly options: DockerRuntimeOptions) {
+  /** @param docker which engine (docker-connection.ts); the local one unless told */
+  constructor(
+    private readonly options: DockerRuntimeOptions,
+    private readonly docker: Docker = new Docker(),
+  ) {
     this.network = `resource-manager-${options.instance}`;
   }
 

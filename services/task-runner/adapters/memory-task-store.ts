@@ -1,7 +1,16 @@
 import { versionConflict } from '../domain/errors';
 import { hasEnded, isOpen, type Task } from '../domain/task';
-import type { OpenTask, Remembered, TaskEvent, TaskLease, TaskQuery, TaskStore, Versioned } from '../ports/task-store';
-import { fromTaskRow, toTaskRow } from './task-row';
+import type {
+  ListedTask,
+  OpenTask,
+  Remembered,
+  TaskEvent,
+  TaskLease,
+  TaskQuery,
+  TaskStore,
+  Versioned,
+} from '../ports/task-store';
+import { fromListedRow, fromTaskRow, toTaskRow } from './task-row';
 
 /** Tasks in memory, through JSON as in the real store. */
 export class MemoryTaskStore implements TaskStore {
@@ -50,15 +59,19 @@ export class MemoryTaskStore implements TaskStore {
     if (task.requestKey !== null) this.requests.delete(task.requestKey);
   }
 
-  list(query: TaskQuery): Promise<Task[]> {
-    const { userId, status, serviceType, limit, after } = query;
+  list(query: TaskQuery): Promise<ListedTask[]> {
+    const { userId, status, serviceType, from, to, limit, after, before } = query;
     const found = this.all()
       .filter((task) => userId === undefined || task.userId === userId)
-      .filter((task) => status === undefined || task.status === status)
+      .filter((task) => status === undefined || status.includes(task.status))
       .filter((task) => serviceType === undefined || task.serviceType === serviceType)
+      .filter((task) => from === undefined || task.createdAt >= from)
+      .filter((task) => to === undefined || task.createdAt < to)
       .sort((a, b) => (sortKey(a) < sortKey(b) ? 1 : -1))
-      .filter((task) => after === undefined || sortKey(task) < sortKey(after));
-    return Promise.resolve(found.slice(0, limit));
+      .filter((task) => after === undefined || sortKey(task) < sortKey(after))
+      .filter((task) => before === undefined || sortKey(task) > sortKey(before));
+    const page = before === undefined ? found.slice(0, limit) : found.slice(-limit);
+    return Promise.resolve(page.map(fromListedRow));
   }
 
   listOpen(): Promise<OpenTask[]> {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { ListedTask, UNLISTED } from '../ports/task-store';
 import { CAPACITY_STATES, isOpen, TASK_STATUSES, type Task } from '../domain/task';
 
 const time = z.iso.datetime();
@@ -65,6 +66,16 @@ export function toTaskRow(task: Task): Task & { open: boolean } {
 /** @throws ZodError when the row is none of ours */
 export function fromTaskRow(row: unknown): Task {
   return taskRow.parse(row);
+}
+
+const listedRow = taskRow.omit({ history: true, secret: true, trace: true, requestKey: true } satisfies Record<
+  (typeof UNLISTED)[number],
+  true
+>);
+
+/** @throws ZodError when the row is none of ours */
+export function fromListedRow(row: unknown): ListedTask {
+  return listedRow.parse(row);
 }
 
 export const rememberedRow = z.object({ taskId: z.uuid(), fingerprint: z.string() });

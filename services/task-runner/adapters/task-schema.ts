@@ -26,6 +26,11 @@ SELECT (document ->> 'id')::uuid AS id,
 FROM (SELECT state_json(value) AS document FROM state WHERE ${ROWS}) AS rows;
 CREATE INDEX IF NOT EXISTS state_task_newest ON state (${NEWEST_FIRST}) WHERE ${ROWS};
 CREATE INDEX IF NOT EXISTS state_task_user ON state ((state_json(value) ->> 'userId'), ${NEWEST_FIRST}) WHERE ${ROWS};
+CREATE INDEX IF NOT EXISTS state_task_user_status
+  ON state ((state_json(value) ->> 'userId'), (state_json(value) ->> 'status'), ${NEWEST_FIRST}) WHERE ${ROWS};
+CREATE INDEX IF NOT EXISTS state_task_type ON state ((state_json(value) ->> 'serviceType'), ${NEWEST_FIRST}) WHERE ${ROWS};
+CREATE INDEX IF NOT EXISTS state_task_type_status
+  ON state ((state_json(value) ->> 'serviceType'), (state_json(value) ->> 'status'), ${NEWEST_FIRST}) WHERE ${ROWS};
 CREATE INDEX IF NOT EXISTS state_task_status ON state ((state_json(value) ->> 'status'), ${NEWEST_FIRST}) WHERE ${ROWS};
 CREATE INDEX IF NOT EXISTS state_task_open ON state ((state_json(value) ->> 'createdAt'))
   WHERE ${ROWS} AND (state_json(value) ->> 'open') = 'true';

@@ -2,18 +2,20 @@ import { z } from 'zod';
 import { uuid } from '../../../shared/contracts/fields';
 import { REFUSED_GRANTS } from '../../../shared/contracts/inventory';
 import { checkIfMatch, entityTag, idempotencyKey } from '../../../shared/http/conditions';
-import { decodeCursor, pageOutput, pageQuery } from '../../../shared/http/paging';
+import { decodePosition, pageBothWays, pageQuery, type Keyset } from '../../../shared/http/paging';
 import { route, type Caller, type Route } from '../../../shared/http/route';
 import type { createGetTask, createListTasks } from '../application/read-tasks';
 import type { Requester } from '../application/requester';
 import type { createStartTask } from '../application/start-task';
 import type { createStopTask } from '../application/stop-task';
 import type { ServiceType } from '../domain/service-type';
+import type { TaskPosition } from '../ports/task-store';
 import {
+  instant,
   serviceTypeName,
   serviceTypeSchema,
   startedSchema,
-  statusSchema,
+  statusFilter,
   stoppedSchema,
   taskDetailSchema,
   taskSchema,
@@ -70,20 +72,27 @@ export function taskRoutes({ startTask, stopTask, getTask, listTasks, serviceTyp
       path: '/api/tasks',
       summary: 'Own tasks, or everybody’s for an administrator, newest first',
       access: { permission: 'task:list' },
-      query: z.strictObject({
-        ...pageQuery,
-        userId: uuid.optional(),
-        status: statusSchema.optional(),
-        serviceType: serviceTypeName.optional(),
-      }),
+      query: z
+        .strictObject({
+          ...pageQuery,
+          userId: uuid.optional(),
+          status: statusFilter.optional(),
+          serviceType: serviceTypeName.optional(),
+          from: instant.optional().meta({ description: 'created then or later' }),
+          to: instant.optional().meta({ description: 'created earlier than then' }),
+        })
+        .refine(({ from, to }) => from === undefined || to === undefined || from < to, {
+          path: ['to'],
+          message: 'must be later than `from`',
+        }),
       responses: { 200: z.array(taskSchema) },
       errors: ['task.not_for_others'],
       handle: async (input) => {
         const { limit, cursor, ...filter } = input.query;
-        const keyset = decodeCursor(cursor);
-        const after = keyset && { createdAt: keyset.at, id: keyset.id };
-        const rows = await listTasks({ ...filter, limit: limit + 1, after }, requesterOf(input.caller));
-        return pageOutput(input, limit, rows, (task) => ({ at: task.createdAt, id: task.id }), toTaskWire);
+        const position = decodePosition(cursor);
+        const [after, before] = [placeOf(position.after), placeOf(position.before)];
+        const rows = await listTasks({ ...filter, limit: limit + 1, after, before }, requesterOf(input.caller));
+        return pageBothWays(input, limit, position, rows, (task) => ({ at: task.createdAt, id: task.id }), toTaskWire);
       },
     }),
     route({
@@ -123,6 +132,10 @@ export function taskRoutes({ startTask, stopTask, getTask, listTasks, serviceTyp
       handle: () => Promise.resolve({ status: 200, body: [...serviceTypes.values()].map(toServiceTypeWire) }),
     }),
   ];
+}
+
+function placeOf(keyset: Keyset | undefined): TaskPosition | undefined {
+  return keyset && { createdAt: keyset.at, id: keyset.id };
 }
 
 function requesterOf(caller: Caller): Requester {

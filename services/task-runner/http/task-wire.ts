@@ -3,10 +3,19 @@ import { duration, timestamp, uuid } from '../../../shared/contracts/fields';
 import { durationBetween } from '../../../shared/contracts/duration';
 import { hasEnded, TASK_STATUSES, type Task } from '../domain/task';
 import type { ServiceType } from '../domain/service-type';
+import type { ListedTask } from '../ports/task-store';
 
 /** Tasks as the API shows them. */
 
 export const statusSchema = z.enum(TASK_STATUSES);
+export const statusFilter = z
+  .preprocess((value) => [value].flat(), z.array(statusSchema).max(TASK_STATUSES.length))
+  .meta({ description: 'several times for several states, any of which a task may have' });
+/** A moment in any zone, as tasks write theirs. */
+export const instant = z.iso
+  .datetime({ offset: true })
+  .transform((time) => new Date(time).toISOString())
+  .meta({ example: '2026-11-23T09:30:00Z' });
 export const serviceTypeName = z.string().min(1).max(100).meta({ example: 'demo' });
 
 export const taskSchema = z
@@ -54,7 +63,7 @@ export const serviceTypeSchema = z
   })
   .meta({ id: 'ServiceType' });
 
-export function toTaskWire(task: Task): z.input<typeof taskSchema> {
+export function toTaskWire(task: ListedTask): z.input<typeof taskSchema> {
   return {
     id: task.id,
     userId: task.userId,
@@ -97,6 +106,6 @@ export function toServiceTypeWire(type: ServiceType): z.input<typeof serviceType
   return { name, description, image, resources: { cpuMillis, memoryBytes, pids }, capacity };
 }
 
-function durationOf({ startTime, stopTime }: Task): string | null {
+function durationOf({ startTime, stopTime }: Pick<Task, 'startTime' | 'stopTime'>): string | null {
   return stopTime === null ? null : durationBetween(startTime ?? stopTime, stopTime);
 }

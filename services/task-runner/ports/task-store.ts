@@ -29,8 +29,8 @@ export interface TaskStore {
    */
   discard(task: Task, version: string): Promise<void>;
 
-  /** Newest first, ties by id. May lag behind a write of another process by nothing more than its commit. */
-  list(query: TaskQuery): Promise<Task[]>;
+  /** Newest first, ties by id, whichever way they are read. May lag behind a write of another process by nothing more than its commit. */
+  list(query: TaskQuery): Promise<ListedTask[]>;
 
   /** Ids of the tasks for which `isOpen` holds, oldest first. */
   listOpen(): Promise<OpenTask[]>;
@@ -61,11 +61,24 @@ export type TaskEvent = {
   [T in Extract<EventType, `task.${string}`>]: { id: string; type: T; time: string; data: EventData<T> };
 }[Extract<EventType, `task.${string}`>];
 
+/** A task without what a list does not show: a page of them is read much faster. */
+export type ListedTask = Omit<Task, (typeof UNLISTED)[number]>;
+export const UNLISTED = ['history', 'secret', 'trace', 'requestKey'] as const;
+
 export interface TaskQuery {
   userId?: string | undefined;
-  status?: TaskStatus | undefined;
+  /** Any of these. */
+  status?: readonly TaskStatus[] | undefined;
   serviceType?: string | undefined;
+  /** Created then or later. */
+  from?: string | undefined;
+  /** Created earlier than then. */
+  to?: string | undefined;
   limit: number;
-  /** Tasks after this one in the order of the list. */
-  after?: { createdAt: string; id: string } | undefined;
+  /** The tasks that come next after this one in the order of the list. */
+  after?: TaskPosition | undefined;
+  /** Instead: the tasks that come last before this one. */
+  before?: TaskPosition | undefined;
 }
+
+export type TaskPosition = Pick<Task, 'createdAt' | 'id'>;

@@ -53,7 +53,8 @@ export class DockerRelay {
   }
 }
 
-function engine(): net.NetConnectOpts {
+/** Where the tests' own engine listens. */
+export function engine(): net.NetConnectOpts {
   const host = new URL(process.env.DOCKER_HOST || 'unix:///var/run/docker.sock');
   return host.protocol === 'unix:' ? { path: host.pathname } : { host: host.hostname, port: Number(host.port || 2375) };
 }
