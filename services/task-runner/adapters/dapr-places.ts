@@ -37,7 +37,9 @@ export async function commitWithPlace(
     const places = keys.map((key, index): StateOperation => {
       const value = changed(counts[index] ?? NO_PLACES, task.serviceType, by);
       const etag = rows.get(key)?.etag ?? null;
-      return value.total === 0 && etag !== null ? { remove: key, etag } : { upsert: key, value, etag };
+      // everybody's row stays for ever, so that its ETag tells of every change
+      const over = value.total === 0 && key !== EVERYBODY && etag !== null;
+      return over ? { remove: key, etag } : { upsert: key, value, etag };
     });
     try {
       return await sidecar.transact([...operations, ...places]);

@@ -75,6 +75,8 @@ export function createOptions(spec: ContainerSpec, place: Place): Docker.Contain
       // reaps orphans and passes signals on, also to programs that were never meant to be process 1
       Init: true,
       NetworkMode: place.network,
+      // Docker would ask the host's resolver for it; this address is the container's own, where nobody answers
+      ...(fence.network === 'none' ? { Dns: ['127.0.0.1'] } : {}),
       // an empty host port: Docker picks a free one
       PortBindings: { [port]: [{ HostIp: place.bindAddress, HostPort: '' }] },
       // whoever ended is looked at and removed by us; a restart behind our back would give a new port and a new start

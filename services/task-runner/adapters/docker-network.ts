@@ -1,5 +1,5 @@
 import type Docker from 'dockerode';
-import { bridgePrefix } from '../../../shared/contracts/task-bridges';
+import { bridgeName, type BridgeKind } from '../../../shared/contracts/task-bridges';
 import { startFailed } from '../domain/errors';
 import type { Network } from '../domain/service-type';
 import { ask, refusedStart, START_MS, statusOf } from './docker-ask';
@@ -9,17 +9,17 @@ import { LABEL } from './docker-container';
  * The bridges on which tasks run, one for each kind, made when the first task needs it. On all of them containers do not
  * reach each other.
  *
+ * - `closed`, for tasks without network: the default route leads to an address that nobody has, so no packet leaves the
+ *   bridge; answers reach the bridge's own address, from which Docker's proxy serves ports that are bound to loopback.
+ * - `answers`, for the same while ports are bound to another address: answers must find their way to browsers elsewhere,
+ *   so there is a route, but no masquerading: what begins inside gets no answer unless somebody routes the bridge's addresses.
  * - `internet`: an ordinary bridge; reaches what the host reaches, and the host.
- * - `none`: the default route leads to an address that nobody has, so no packet leaves the bridge; answers reach the
- *   bridge's own address, from which Docker's proxy serves ports that are bound to loopback.
- * - `none` while ports are bound to another address: answers must find their way to browsers elsewhere, so there is a
- *   route, but no masquerading: connections from inside get no answer unless somebody routes the bridge's addresses.
  *
- * What Docker's API cannot close is the host's own address on the bridge: the operator's firewall does, by the bridges'
- * names (README.md).
+ * What Docker's API cannot close is the host's own address on the bridge: the host's firewall does, by the bridges' names
+ * (README.md, Network).
  */
 export class DockerNetworks {
-  private readonly ready = new Map<Kind, Promise<string>>();
+  private readonly ready = new Map<BridgeKind, Promise<string>>();
 
   constructor(
     private readonly docker: Docker,
@@ -43,10 +43,10 @@ export class DockerNetworks {
     this.ready.clear();
   }
 
-  private async create(kind: Kind): Promise<string> {
+  private async create(kind: BridgeKind): Promise<string> {
     const name = `resource-manager-${this.options.instance}-${kind}`;
     const options = {
-      'com.docker.network.bridge.name': bridgePrefix(this.options.instance) + kind.charAt(0),
+      'com.docker.network.bridge.name': bridgeName(this.options.instance, kind),
       'com.docker.network.bridge.enable_icc': 'false',
       'com.docker.network.bridge.enable_ip_masquerade': String(kind === 'internet'),
     };
@@ -97,8 +97,6 @@ export class DockerNetworks {
     return subnet;
   }
 }
-
-type Kind = 'closed' | 'answers' | 'internet';
 
 /** The subnet with its first address for the bridge, and its last one, which nobody ever gets, as the default route. */
 function deadEnd(subnet: string) {

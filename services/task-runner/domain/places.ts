@@ -15,15 +15,15 @@ export interface PlaceLimits {
 
 export const NO_PLACES: Places = { total: 0, byType: {} };
 
-/** @throws `task.limit_reached`, of the narrowest limit that leaves no place for one more */
+/** @throws `task.limit_reached`; of several limits the user's own, and the one that any type may free */
 export function checkPlaces(limits: PlaceLimits, serviceType: string, everybody: Places, own: Places): void {
   const of = ({ byType }: Places): number => byType[serviceType] ?? 0;
   const full = (
     [
-      ['user_and_service_type', of(own), limits.type.tasksPerUser],
       ['user', own.total, limits.all.tasksPerUser],
-      ['service_type', of(everybody), limits.type.tasks],
+      ['user_and_service_type', of(own), limits.type.tasksPerUser],
       ['all', everybody.total, limits.all.tasks],
+      ['service_type', of(everybody), limits.type.tasks],
     ] as const
   ).find(([, taken, limit]) => taken >= limit);
   if (full) throw limitReached({ scope: full[0], limit: full[2], open: full[1], serviceType });
