@@ -1,64 +1,21 @@
 import { randomUUID } from 'node:crypto';
-import { once } from 'node:events';
-import net from 'node:net';
-import os from 'node:os';
-import path from 'node:path';
-import Docker from 'dockerode';
-import { DockerRuntime } from '../../services/task-runner/adapters/docker-runtime';
-import type { Fence } from '../../services/task-runner/domain/service-type';
 import { buildFence, buildSpec } from '../../services/task-runner/test/build-spec';
-import { recordingLogger } from '../../shared/testing/recording-logger';
-import { ensureImage } from '../../tools/demo-image';
-import { root } from '../../tools/instance';
-import { closeTasksOff, mayCloseOff, openTasks } from '../../tools/task-firewall';
-import { eventually, system } from './support/system';
+import { PROBE_IMAGE, ProbeTasks } from './support/probe-tasks';
+import { eventually } from './support/system';
 
 /** Issue 5, point 5: what a service type's fence says is asked of Docker, and felt by a program that tries to get out. */
 
 jest.setTimeout(120_000);
 
-const INSTANCE = 'fence-test';
-const IMAGE = 'resource-manager/probe:1';
 const MI = 1024 * 1024;
+const INSTANCE = 'fence-test';
+const tasks = new ProbeTasks(INSTANCE);
+const { docker, runtime, logger, made } = tasks;
+const start: ProbeTasks['start'] = (...given) => tasks.start(...given);
 
-const docker = new Docker();
-const logger = recordingLogger();
-const runtime = new DockerRuntime({ instance: INSTANCE, bindAddress: '127.0.0.1', logger });
-const made: string[] = [];
-
-/** A task that tries what it is told; `ask('connect?to=…')` answers what came of it. */
-async function start(fence: Partial<Fence>, userId = randomUUID(), on = runtime, host = '127.0.0.1') {
-  const spec = buildSpec({ userId, image: IMAGE, fence: buildFence(fence) });
-  made.push(spec.taskId);
-  const { port } = await on.start(spec);
-  const ask = async (question: string, ms = 20_000): Promise<string> => {
-    const answer = await fetch(`http://${host}:${port}/${question}`, { signal: AbortSignal.timeout(ms) });
-    return answer.text();
-  };
-  // a connection made while the container comes up may hang for seconds
-  await eventually('the probe serves', () =>
-    ask('healthz', 500).then(
-      (text) => text === 'ok',
-      () => false,
-    ),
-  );
-  const found = await docker.getContainer(`task-${spec.taskId}`).inspect();
-  return { taskId: spec.taskId, port, ask, found };
-}
-
-beforeAll(async () => {
-  await ensureImage(docker, IMAGE, path.join(root, 'test/e2e/support/probe'));
-});
-afterEach(async () => {
-  await Promise.all(made.splice(0).map((taskId) => runtime.remove(taskId)));
-});
-afterAll(async () => {
-  const filters = JSON.stringify({ label: [`resource-manager.instance=${INSTANCE}`] });
-  const networks = await docker.listNetworks({ filters });
-  await Promise.all(networks.map(({ Id }) => docker.getNetwork(Id).remove()));
-  const { Volumes } = await docker.listVolumes({ filters });
-  await Promise.all(Volumes.map(({ Name }) => docker.getVolume(Name).remove()));
-});
+beforeAll(() => tasks.prepare());
+afterEach(() => tasks.removeAll());
+afterAll(() => tasks.cleanUp());
 
 describe('limits', () => {
   test('when a task runs, then Docker was asked for all that its fence says', async () => {
@@ -127,7 +84,7 @@ describe('limits', () => {
   });
 
   test('when GPUs are asked for, then Docker gets the request, and a host without any gives a clear refusal', async () => {
-    const spec = buildSpec({ image: IMAGE, fence: buildFence({ gpus: 2 }) });
+    const spec = buildSpec({ image: PROBE_IMAGE, fence: buildFence({ gpus: 2 }) });
     made.push(spec.taskId);
     const outcome = await runtime.start(spec).then(
       () => 'started',
@@ -196,129 +153,3 @@ describe('volumes', () => {
     expect(await third.ask('read?path=/work/x')).toContain('no such file');
   });
 });
-
-describe('network', () => {
-  /** What only the host's firewall closes is tried where that is ours to set. */
-  const withFirewall = mayCloseOff() ? test : test.skip;
-  /** Something that listens on every address of the host. */
-  let host: net.Server;
-  let port: number;
-  beforeAll(async () => {
-    host = net.createServer((socket) => socket.destroy()).listen(0, '0.0.0.0');
-    await once(host, 'listening');
-    port = (host.address() as net.AddressInfo).port;
-    await closeTasksOff(INSTANCE);
-  });
-  afterAll(async () => {
-    await openTasks(INSTANCE);
-    host.close();
-  });
-
-  const hostAddresses = (): string[] =>
-    Object.values(os.networkInterfaces()).flatMap((all) =>
-      (all ?? []).flatMap(({ family, address }) => (family === 'IPv4' ? [address] : [])),
-    );
-
-  /** Everything of the running system that listens, by its port on this machine. */
-  function portsOfTheSystem(): number[] {
-    const { databaseUrl, natsUrl, evm, services } = system();
-    const urls = [
-      databaseUrl,
-      natsUrl,
-      evm.rpcUrl,
-      ...Object.values(services).flatMap((one) => [one.url, one.daprHttpUrl]),
-    ];
-    return urls.map((url) => Number(new URL(url).port));
-  }
-
-  test('when a task has no network, then it reaches no task, no host, no system, no metadata, no internet; its page is served', async () => {
-    const task = await start({});
-    const other = await start({});
-    const { Gateway: route, IPAddress: neighbour } = networkOf(other.found);
-    const bridge = (await docker.getNetwork(`resource-manager-${INSTANCE}-closed`).inspect()).IPAM?.Config?.[0]
-      ?.Gateway;
-    expect(route).not.toBe(bridge);
-    const forbidden = [
-      `${neighbour}:8080`,
-      ...[bridge, ...hostAddresses().filter((address) => !address.startsWith('127.'))].map((at) => `${at}:${port}`),
-      ...portsOfTheSystem().map((at) => `${bridge}:${at}`),
-      `${bridge}:2375`,
-      `${bridge}:22`,
-      '169.254.169.254:80',
-      '1.1.1.1:53',
-      '[fe80::1%25eth0]:80',
-    ];
-    const reached = await Promise.all(forbidden.map(async (to) => [to, await task.ask(`connect?to=${to}`)]));
-    const open = reached.flatMap(([to, outcome]) => (outcome === 'open' ? [to] : []));
-    expect(open).toEqual(mayCloseOff() ? [] : [`${bridge}:${port}`, `${bridge}:22`].filter((to) => open.includes(to)));
-    expect(await task.ask('resolve?name=example.com')).not.toBe('open');
-    expect(task.found.HostConfig.Dns).toEqual(['127.0.0.1']);
-    // loopback is the task's own
-    expect(await task.ask('connect?to=127.0.0.1:8080')).toBe('open');
-    expect(await task.ask(`connect?to=127.0.0.1:${port}`)).toContain('refused');
-    expect(await task.ask('read?path=/var/run/docker.sock')).toContain('no such file');
-    expect(await other.ask('healthz')).toBe('ok');
-  });
-
-  withFirewall(
-    'when nobody closes the host off, then its own address on the bridge is what a task without network can reach, and no other',
-    async () => {
-      await openTasks(INSTANCE);
-      const { ask } = await start({});
-      const bridge = (await docker.getNetwork(`resource-manager-${INSTANCE}-closed`).inspect()).IPAM?.Config?.[0]
-        ?.Gateway;
-      const reached = await Promise.all(
-        hostAddresses().map(async (at) => [at, await ask(`connect?to=${at}:${port}`)] as const),
-      );
-      expect(reached.flatMap(([at, outcome]) => (outcome === 'open' ? [at] : []))).toEqual([bridge]);
-      await closeTasksOff(INSTANCE);
-      expect(await ask(`connect?to=${bridge}:${port}`)).not.toBe('open');
-    },
-  );
-
-  withFirewall(
-    'when ports are bound to all addresses, then a page is served from elsewhere, and a task still reaches nothing',
-    async () => {
-      const outside = hostAddresses().find((address) => address !== '127.0.0.1') ?? '127.0.0.1';
-      const everywhere = new DockerRuntime({ instance: INSTANCE, bindAddress: '0.0.0.0', logger });
-      const task = await start({}, randomUUID(), everywhere, outside);
-      const other = await start({}, randomUUID(), everywhere, outside);
-      expect(task.found.HostConfig.NetworkMode).toBe(`resource-manager-${INSTANCE}-answers`);
-      const bridges = hostAddresses().filter((address) => !address.startsWith('127.'));
-      const forbidden = [
-        `${networkOf(other.found).IPAddress}:8080`,
-        ...bridges.flatMap((at) => [`${at}:${port}`, `${at}:${other.port}`]),
-        '169.254.169.254:80',
-      ];
-      const reached = await Promise.all(forbidden.map(async (to) => [to, await task.ask(`connect?to=${to}`)]));
-      expect(reached.filter(([, outcome]) => outcome === 'open')).toEqual([]);
-      expect(await other.ask('healthz')).toBe('ok');
-    },
-  );
-
-  withFirewall(
-    'when a task has the internet, then it reaches neither tasks nor the host nor its neighbourhood',
-    async () => {
-      const task = await start({ network: 'internet' });
-      const other = await start({ network: 'internet' });
-      const closed = await start({});
-      expect(task.found.HostConfig.NetworkMode).toBe(`resource-manager-${INSTANCE}-internet`);
-      const forbidden = [
-        `${networkOf(other.found).IPAddress}:8080`,
-        `${networkOf(closed.found).IPAddress}:8080`,
-        ...hostAddresses()
-          .filter((address) => !address.startsWith('127.'))
-          .map((at) => `${at}:${port}`),
-        '169.254.169.254:80',
-      ];
-      const reached = await Promise.all(forbidden.map(async (to) => [to, await task.ask(`connect?to=${to}`)]));
-      expect(reached.filter(([, outcome]) => outcome === 'open')).toEqual([]);
-    },
-  );
-});
-
-function networkOf(found: Docker.ContainerInspectInfo): { Gateway: string; IPAddress: string } {
-  const [first] = Object.values(found.NetworkSettings.Networks);
-  if (!first) throw new Error('the container is on no network');
-  return first;
-}
