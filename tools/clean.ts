@@ -1,4 +1,4 @@
-// npm run clean: removes the data of an instance and its containers and networks. Images and the tool cache stay.
+// npm run clean: removes the data of an instance and its containers, networks and volumes. Images and the tool cache stay.
 import fs from 'node:fs';
 import path from 'node:path';
 import { findDocker, removeContainers } from './docker';
@@ -15,8 +15,8 @@ async function clean(instance: Instance): Promise<void> {
   await stopInstance(instance); // what a killed start tool left
   const docker = await findDocker();
   if (docker) {
-    const { containers, networks } = await removeContainers(docker, instance);
-    say(`removed ${containers} containers and ${networks} networks`);
+    const { containers, networks, volumes } = await removeContainers(docker, instance);
+    say(`removed ${containers} containers, ${networks} networks and ${volumes} volumes`);
   } else {
     say('no Docker Engine answers: containers of tasks, if there are any, stay');
   }

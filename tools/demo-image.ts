@@ -12,19 +12,25 @@ const TAG = 'resource-manager/demo:1';
 const SOURCES_LABEL = 'resource-manager.sources';
 const folder = path.join(root, 'deploy', 'images', 'demo');
 
+/** The image of the service type `demo`. */
+export function ensureDemoImage(docker: Docker): Promise<'there' | 'built'> {
+  return ensureImage(docker, TAG, folder);
+}
+
 /**
- * Builds the image of the service type `demo` when the engine has none, or one from other sources. The program is
- * compiled here and the image is that one file, so no registry is asked for anything.
+ * Builds an image when the engine has none, or one from other sources. The program (Go, in `folder`, whose name it gets)
+ * is compiled here and the image is that one file, so no registry is asked for anything.
  */
-export async function ensureDemoImage(docker: Docker): Promise<'there' | 'built'> {
+export async function ensureImage(docker: Docker, tag: string, folder: string): Promise<'there' | 'built'> {
+  const program = path.basename(folder);
   const sources = hashOf(folder);
-  const present = await docker.listImages({ filters: JSON.stringify({ reference: [TAG] }) });
+  const present = await docker.listImages({ filters: JSON.stringify({ reference: [tag] }) });
   if (present.some((image) => image.Labels?.[SOURCES_LABEL] === sources)) return 'there';
 
-  const context = fs.mkdtempSync(path.join(os.tmpdir(), 'resource-manager-demo-'));
+  const context = fs.mkdtempSync(path.join(os.tmpdir(), `resource-manager-${program}-`));
   try {
     const { Arch } = await docker.version();
-    const build = ['build', '-trimpath', '-ldflags', '-s -w', '-o', path.join(context, 'demo'), '.'];
+    const build = ['build', '-trimpath', '-ldflags', '-s -w', '-o', path.join(context, program), '.'];
     const compiling = promisify(execFile)('go', build, {
       cwd: folder,
       env: { ...process.env, CGO_ENABLED: '0', GOOS: 'linux', GOARCH: Arch, GOFLAGS: '' },
@@ -34,13 +40,13 @@ export async function ensureDemoImage(docker: Docker): Promise<'there' | 'built'
     await compiling.finally(() => process.off('exit', abandon));
     fs.copyFileSync(path.join(folder, 'Dockerfile'), path.join(context, 'Dockerfile'));
     const stream = await docker.buildImage(
-      { context, src: ['Dockerfile', 'demo'] },
-      { t: TAG, labels: { [SOURCES_LABEL]: sources }, forcerm: true },
+      { context, src: ['Dockerfile', program] },
+      { t: tag, labels: { [SOURCES_LABEL]: sources }, forcerm: true },
     );
     await new Promise<void>((resolve, reject) => {
       docker.modem.followProgress(stream, (error: Error | null, output: { error?: string }[]) => {
         const failed = error?.message ?? output.find((line) => line.error)?.error;
-        if (failed) reject(new Failure(`The demo image could not be built: ${failed}`));
+        if (failed) reject(new Failure(`The image ${tag} could not be built: ${failed}`));
         else resolve();
       });
     });

@@ -1,6 +1,7 @@
 import type Docker from 'dockerode';
 import { connectDocker } from '../services/task-runner/adapters/docker-connection';
 import type { Instance } from './instance';
+import { openTasks } from './task-firewall';
 
 /** Labels that task-runner puts on all it makes in Docker; `npm run clean` finds it by them. */
 export const INSTANCE_LABEL = 'resource-manager.instance';
@@ -19,15 +20,27 @@ export async function findDocker(): Promise<Docker | undefined> {
   }
 }
 
-/** Removes the containers and networks of an instance; returns how many there were. */
+/** All of an instance, running or not. */
+export function containersOf(docker: Docker, instance: Instance): Promise<Docker.ContainerInfo[]> {
+  return docker.listContainers({ all: true, filters: filtersFor(instance) });
+}
+
+function filtersFor(instance: Instance): string {
+  return JSON.stringify({ label: [`${INSTANCE_LABEL}=${instance.label}`] });
+}
+
+/** Removes the containers, networks and volumes of an instance; returns how many there were. */
 export async function removeContainers(
   docker: Docker,
   instance: Instance,
-): Promise<{ containers: number; networks: number }> {
-  const filters = JSON.stringify({ label: [`${INSTANCE_LABEL}=${instance.label}`] });
-  const containers = await docker.listContainers({ all: true, filters });
+): Promise<{ containers: number; networks: number; volumes: number }> {
+  const filters = filtersFor(instance);
+  const containers = await containersOf(docker, instance);
   await Promise.all(containers.map(({ Id }) => docker.getContainer(Id).remove({ force: true, v: true })));
   const networks = await docker.listNetworks({ filters });
   await Promise.all(networks.map(({ Id }) => docker.getNetwork(Id).remove()));
-  return { containers: containers.length, networks: networks.length };
+  const { Volumes: volumes } = await docker.listVolumes({ filters });
+  await Promise.all(volumes.map(({ Name }) => docker.getVolume(Name).remove()));
+  await openTasks(instance.label);
+  return { containers: containers.length, networks: networks.length, volumes: volumes.length };
 }

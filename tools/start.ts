@@ -20,6 +20,7 @@ import { elapsed, say, step } from './progress';
 import { instanceSecrets } from './secrets';
 import { serviceEnvironment } from './service-environment';
 import { stopInstance } from './stop-instance';
+import { closeTasksOff } from './task-firewall';
 import { readyMadeTokens } from './tokens';
 import { ensureToolchain } from './toolchain';
 
@@ -33,7 +34,7 @@ async function bringUp(instance: Instance, stopping: () => boolean): Promise<voi
   if (docker) {
     void step(
       'Docker and the demo image',
-      async () => prepareImage(await docker),
+      async () => prepareDocker(instance, await docker),
       (text) => text,
     );
   }
@@ -82,14 +83,18 @@ async function bringUp(instance: Instance, stopping: () => boolean): Promise<voi
 }
 
 /** Uses the engine that is there; without one all but tasks works. Never fails: says how it is. */
-async function prepareImage(docker: Docker | undefined): Promise<string> {
+async function prepareDocker(instance: Instance, docker: Docker | undefined): Promise<string> {
   if (!docker)
     return 'no engine answers, so tasks answer 503 runtime.unavailable: start a Docker Engine, or set DOCKER_HOST';
+  const closed = await closeTasksOff(instance.label);
+  const fence = closed
+    ? 'this host is closed off from tasks'
+    : 'tasks reach what listens on all addresses of the container host (services/task-runner/README.md, Network)';
   try {
-    return `ready, image ${await ensureDemoImage(docker)}`;
+    return `ready, image ${await ensureDemoImage(docker)}; ${fence}`;
   } catch (error) {
     const noGo = (error as NodeJS.ErrnoException).code === 'ENOENT';
-    return `ready, but the image of the service type demo could not be built: ${noGo ? 'Go is not installed (https://go.dev/dl/)' : explain(error)}`;
+    return `ready, but the image of the service type demo could not be built: ${noGo ? 'Go is not installed (https://go.dev/dl/)' : explain(error)}; ${fence}`;
   }
 }
 

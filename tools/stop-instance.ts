@@ -1,7 +1,9 @@
 import fs from 'node:fs';
 import { devInfoFile } from './dev-info';
+import { containersOf, findDocker } from './docker';
 import { currentInstance, type Instance } from './instance';
 import { pidDir, recordedNames, stopProcesses } from './processes';
+import { openTasks } from './task-firewall';
 
 /**
  * Stops all processes of an instance, in the order in which nobody misses what he needs: services (they finish requests
@@ -19,4 +21,8 @@ export async function stopInstance(instance: Instance = currentInstance()): Prom
   // a sidecar or service that was being started while the others were stopped
   await stopProcesses(instance, [...below, ...recordedNames(instance).filter((name) => name !== 'start')], 2000);
   fs.rmSync(pidDir(instance), { recursive: true, force: true });
+  // tasks run on, and are found again: the host stays closed off from them
+  const docker = await findDocker();
+  const running = docker ? await containersOf(docker, instance) : [];
+  if (running.length === 0) await openTasks(instance.label);
 }

@@ -16,19 +16,20 @@ import { createRenewLeases, keepRenewing } from './application/renew-leases';
 import { createSettler } from './application/settle-task';
 import { createStartTask } from './application/start-task';
 import { createStopTask } from './application/stop-task';
+import { createDeleteVolume, createListVolumes } from './application/volumes';
 import { watchContainers, type Watch } from './application/watch-containers';
 import { configure } from './config';
 import { taskRoutes } from './http/routes';
 
 runService(APP_ID, configure, (config, { logger, metrics, sidecar, stopping }) => {
   const now = (): string => new Date().toISOString();
-  const serviceTypes = readServiceTypes(config.SERVICE_TYPES_FILE);
+  const { types: serviceTypes, limits } = readServiceTypes(config.SERVICE_TYPES_FILE);
   let relay: Relay | undefined;
   let watch: Watch | undefined;
 
   const store = new DaprTaskStore(sidecar, () => relay?.wake());
   const runtime = new DockerRuntime(
-    { instance: config.INSTANCE, bindAddress: config.TASK_BIND },
+    { instance: config.INSTANCE, bindAddress: config.TASK_BIND, logger },
     connectDocker(config),
   );
   const capacity = new DaprCapacity(sidecar, config.TASK_LEASE_SECONDS);
@@ -53,6 +54,7 @@ runService(APP_ID, configure, (config, { logger, metrics, sidecar, stopping }) =
     capacity,
     settler,
     serviceTypes,
+    limits,
     now,
     newId: randomUUID,
     newSecret: () => randomBytes(16).toString('hex'),
@@ -76,6 +78,8 @@ runService(APP_ID, configure, (config, { logger, metrics, sidecar, stopping }) =
       getTask: createGetTask({ store }),
       listTasks: createListTasks({ store }),
       serviceTypes,
+      listVolumes: createListVolumes(runtime),
+      deleteVolume: createDeleteVolume(runtime),
     }),
     // not the container runtime: without it tasks answer 503, but the service itself is well
     checks: {

@@ -128,6 +128,8 @@ const SHIPPED: Record<string, string[]> = {
     'usage:get',
     'usage:list',
     'usage:verify',
+    'volume:delete',
+    'volume:list',
   ],
 };
 

@@ -2,6 +2,7 @@ import Docker from 'dockerode';
 import { connectDocker, type DockerSettings } from '../../services/task-runner/adapters/docker-connection';
 import { DockerRuntime } from '../../services/task-runner/adapters/docker-runtime';
 import { containerRuntimeContract } from '../../services/task-runner/test/container-runtime.contract';
+import { silentLogger } from '../../shared/logging/logger';
 import { dockerHarness } from './support/docker-harness';
 import { engine } from './support/docker-relay';
 import { SshEngine } from './support/ssh-engine';
@@ -22,16 +23,18 @@ afterAll(async () => {
   tlsEngine.stop();
   await sshEngine.stop();
   for (const instance of ['contract-tls', 'contract-ssh']) {
-    await new Docker().getNetwork(`resource-manager-${instance}`).remove();
+    await new Docker().getNetwork(`resource-manager-${instance}-closed`).remove();
   }
 });
 
 const connect = (settings: DockerSettings): Docker => connectDocker(settings, sshEngine.ssh);
 const refusalOf = (settings: DockerSettings): Promise<unknown> =>
-  new DockerRuntime({ instance: 'contract', bindAddress: '127.0.0.1' }, connect(settings)).ping().then(
-    () => 'it answered',
-    (error: unknown) => error,
-  );
+  new DockerRuntime({ instance: 'contract', bindAddress: '127.0.0.1', logger: silentLogger }, connect(settings))
+    .ping()
+    .then(
+      () => 'it answered',
+      (error: unknown) => error,
+    );
 
 /** What the operator finds in the log. */
 const refused = (why: RegExp) => ({

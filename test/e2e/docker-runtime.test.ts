@@ -6,53 +6,22 @@ import path from 'node:path';
 import Docker from 'dockerode';
 import { DockerRuntime } from '../../services/task-runner/adapters/docker-runtime';
 import { containerRuntimeContract } from '../../services/task-runner/test/container-runtime.contract';
+import { volumesContract } from '../../services/task-runner/test/volumes.contract';
+import { silentLogger } from '../../shared/logging/logger';
 import { dockerHarness } from './support/docker-harness';
 
 const docker = new Docker();
-const options = { instance: 'contract', bindAddress: '127.0.0.1' };
+const options = { instance: 'contract', bindAddress: '127.0.0.1', logger: silentLogger };
 const runtime = new DockerRuntime(options);
 
 containerRuntimeContract('docker', async () => dockerHarness(docker, options.instance));
 
-test('when a task runs on Docker, then it is fenced in: capabilities, privileges, memory, processes, network, port', async () => {
-  const taskId = '5b3c1a52-0000-4000-8000-000000000001';
-  try {
-    await runtime.start({
-      taskId,
-      userId: 'u',
-      serviceType: 'demo',
-      image: 'resource-manager/demo:1',
-      command: null,
-      env: {},
-      containerPort: 8080,
-      cpuMillis: 250,
-      memoryBytes: 64 * 1024 * 1024,
-      pids: 32,
-    });
-    const found = await docker.getContainer(`task-${taskId}`).inspect();
-    expect(found.HostConfig).toMatchObject({
-      CapDrop: ['ALL'],
-      SecurityOpt: ['no-new-privileges'],
-      Memory: 67_108_864,
-      MemorySwap: 67_108_864,
-      NanoCpus: 250_000_000,
-      PidsLimit: 32,
-      Privileged: false,
-      NetworkMode: 'resource-manager-contract',
-    });
-    expect(found.NetworkSettings.Ports['8080/tcp']).toEqual([{ HostIp: '127.0.0.1', HostPort: expect.any(String) }]);
-    expect(found.Config.Labels).toMatchObject({
-      'resource-manager.task': taskId,
-      'resource-manager.user': 'u',
-      'resource-manager.service-type': 'demo',
-      'resource-manager.instance': 'contract',
-    });
-    const network = await docker.getNetwork('resource-manager-contract').inspect();
-    expect(network.Options).toMatchObject({ 'com.docker.network.bridge.enable_icc': 'false' });
-  } finally {
-    await runtime.remove(taskId);
-  }
-});
+volumesContract('docker', async () => ({
+  runtime,
+  volumes: runtime.volumes,
+  stranger: new DockerRuntime({ ...options, instance: 'contract-stranger' }).volumes,
+  image: 'resource-manager/demo:1',
+}));
 
 test('when an engine takes the call and never answers, then it counts as away within seconds', async () => {
   const folder = mkdtempSync(path.join(tmpdir(), 'silent-docker-'));
@@ -75,5 +44,5 @@ test('when an engine takes the call and never answers, then it counts as away wi
 }, 20_000);
 
 afterAll(async () => {
-  await docker.getNetwork('resource-manager-contract').remove();
+  await docker.getNetwork('resource-manager-contract-closed').remove();
 });

@@ -135,7 +135,8 @@ describe('what is started', () => {
       Memory: 64 * 1024 * 1024,
       MemorySwap: 64 * 1024 * 1024,
       NanoCpus: 100_000_000,
-      NetworkMode: `resource-manager-${label}`,
+      NetworkMode: `resource-manager-${label}-closed`,
+      ReadonlyRootfs: true,
     });
     expect(found.Config.User).toBe('65532:65532');
     expect(found.Config.Labels).toMatchObject({

@@ -1,8 +1,10 @@
+import { hasCode } from '../../../shared/errors';
 import { newEvent, outboxRows } from '../../../shared/dapr/outbox';
 import { ConflictError, type Sidecar, type StateOperation } from '../../../shared/dapr/sidecar';
 import { IDEMPOTENCY_TTL_SECONDS } from '../../../shared/http/conditions';
 import { versionConflict } from '../domain/errors';
-import type { Task } from '../domain/task';
+import { checkPlaces, type PlaceLimits } from '../domain/places';
+import { hasEnded, type Task } from '../domain/task';
 import type {
   ListedTask,
   OpenTask,
@@ -13,6 +15,7 @@ import type {
   TaskStore,
   Versioned,
 } from '../ports/task-store';
+import { commitWithPlace } from './dapr-places';
 import { listStatement } from './task-list';
 import { fromListedRow, fromTaskRow, openTaskRow, rememberedRow, taskLeaseRow, toTaskRow } from './task-row';
 
@@ -29,7 +32,7 @@ export class DaprTaskStore implements TaskStore {
     private readonly wake: () => void,
   ) {}
 
-  async insert(task: Task, fingerprint?: string): Promise<Remembered | undefined> {
+  async insert(task: Task, limits: PlaceLimits, fingerprint?: string): Promise<Remembered | undefined> {
     const operations: StateOperation[] = [{ upsert: taskKey(task.id), value: toTaskRow(task), etag: null }];
     if (task.requestKey !== null) {
       operations.push({
@@ -40,11 +43,14 @@ export class DaprTaskStore implements TaskStore {
       });
     }
     try {
-      await this.sidecar.transact(operations);
+      await commitWithPlace(this.sidecar, task, 1, operations, (everybody, own) =>
+        checkPlaces(limits, task.serviceType, everybody, own),
+      );
       return undefined;
     } catch (error) {
-      const first =
-        error instanceof ConflictError && task.requestKey !== null && (await this.remembered(task.requestKey));
+      // the same request, a moment earlier, may also be the one that took the last place
+      const beaten = error instanceof ConflictError || hasCode(error, 'task.limit_reached');
+      const first = beaten && task.requestKey !== null && (await this.remembered(task.requestKey));
       if (first) return first;
       throw error instanceof ConflictError ? versionConflict() : error;
     }
@@ -61,15 +67,17 @@ export class DaprTaskStore implements TaskStore {
   }
 
   async save(task: Task, version: string, event?: TaskEvent): Promise<void> {
-    await this.transact([
-      { upsert: taskKey(task.id), value: toTaskRow(task), etag: version },
+    const leaves = task.placed && hasEnded(task);
+    const row = toTaskRow(leaves ? { ...task, placed: false } : task);
+    await this.transact(leaves ? task : undefined, [
+      { upsert: taskKey(task.id), value: row, etag: version },
       ...(event ? outboxRows([newEvent(event.type, { ...event, source: APP_ID })]) : []),
     ]);
     if (event) this.wake();
   }
 
   async discard(task: Task, version: string): Promise<void> {
-    await this.transact([
+    await this.transact(task.placed ? task : undefined, [
       { remove: taskKey(task.id), etag: version },
       ...(task.requestKey === null ? [] : [{ remove: requestKey(task.requestKey) }]),
     ]);
@@ -105,9 +113,11 @@ export class DaprTaskStore implements TaskStore {
     return rows.map((row) => taskLeaseRow.parse(row));
   }
 
-  private async transact(operations: StateOperation[]): Promise<void> {
+  /** @param leaving the task that gives up its place with it */
+  private async transact(leaving: Task | undefined, operations: StateOperation[]): Promise<void> {
     try {
-      await this.sidecar.transact(operations);
+      if (leaving) await commitWithPlace(this.sidecar, leaving, -1, operations);
+      else await this.sidecar.transact(operations);
     } catch (error) {
       throw error instanceof ConflictError ? versionConflict() : error;
     }

@@ -1,5 +1,6 @@
 import Docker from 'dockerode';
-import { AppError, messageOf } from '../../../shared/errors';
+import { AppError } from '../../../shared/errors';
+import type { Logger } from '../../../shared/logging/logger';
 import { imageMissing, runtimeUnavailable, startFailed } from '../domain/errors';
 import type {
   ContainerExit,
@@ -8,7 +9,12 @@ import type {
   ContainerState,
   ContainerSummary,
 } from '../ports/container-runtime';
+import type { Volumes } from '../ports/volumes';
+import { ANSWER_MS, ask, refusedStart, START_MS, statusOf } from './docker-ask';
 import { containerName, createOptions, LABEL } from './docker-container';
+import { DockerDisk } from './docker-disk';
+import { DockerNetworks } from './docker-network';
+import { DockerVolumes, giveVolumes, removeHelper } from './docker-volumes';
 import { watchExits } from './docker-watch';
 
 export interface DockerRuntimeOptions {
@@ -16,11 +22,8 @@ export interface DockerRuntimeOptions {
   instance: string;
   /** Host address on which the tasks' ports are bound. */
   bindAddress: string;
+  logger: Logger;
 }
-
-/** Beyond it an engine counts as away. Making or stopping a container may take longer. */
-const ANSWER_MS = 5_000;
-const START_MS = 60_000;
 
 /** Every call of dockerode takes a signal; its types do not know it of all. */
 interface Interruptible {
@@ -29,34 +32,36 @@ interface Interruptible {
 
 /** Containers on a Docker Engine. */
 export class DockerRuntime implements ContainerRuntime {
-  private readonly network: string;
-  private networkReady: Promise<void> | undefined;
+  readonly volumes: Volumes;
+  private readonly networks: DockerNetworks;
+  private readonly disk: DockerDisk;
 
   /** @param docker which engine (docker-connection.ts); the local one unless told */
   constructor(
     private readonly options: DockerRuntimeOptions,
     private readonly docker: Docker = new Docker(),
   ) {
-    this.network = `resource-manager-${options.instance}`;
+    this.volumes = new DockerVolumes(this.docker, options.instance);
+    this.networks = new DockerNetworks(this.docker, options);
+    this.disk = new DockerDisk(this.docker, options.logger);
   }
 
   async ping(): Promise<void> {
-    await this.ask(ANSWER_MS, (abortSignal) => (this.docker as unknown as Interruptible).ping({ abortSignal }));
+    await ask(ANSWER_MS, (abortSignal) => (this.docker as unknown as Interruptible).ping({ abortSignal }));
   }
 
   async start(spec: ContainerSpec): Promise<ContainerState> {
-    await this.ensureNetwork();
     const made = await this.create(spec);
     const before = made ? undefined : await this.found(spec.taskId);
     if (before?.running || before?.finishedAt) return before;
     try {
       const container = this.docker.getContainer(containerName(spec.taskId));
-      await this.ask(START_MS, (abortSignal) => container.start({ abortSignal }));
+      await ask(START_MS, (abortSignal) => container.start({ abortSignal }));
     } catch (error) {
       // 304: another call has started it meanwhile
       if (statusOf(error) !== 304) {
-        // the network may have been pruned since it was made; the next start makes it anew
-        if (statusOf(error) !== undefined) this.networkReady = undefined;
+        // the network may have been pruned since it was made
+        if (statusOf(error) !== undefined) this.networks.forget();
         throw refusedStart(error);
       }
     }
@@ -85,7 +90,7 @@ export class DockerRuntime implements ContainerRuntime {
 
   async remove(taskId: string): Promise<void> {
     const container = this.docker.getContainer(containerName(taskId));
-    await this.unlessGone(START_MS, async (abortSignal) => {
+    const removed = this.unlessGone(START_MS, async (abortSignal) => {
       const how = { force: true, v: true, abortSignal };
       try {
         await container.remove(how);
@@ -95,13 +100,12 @@ export class DockerRuntime implements ContainerRuntime {
         await this.untilGone(taskId);
       }
     });
+    await Promise.all([removed, this.unlessGone(START_MS, () => removeHelper(this.docker, containerName(taskId)))]);
   }
 
   async list(): Promise<ContainerSummary[]> {
     const filters = { label: [`${LABEL.instance}=${this.options.instance}`] };
-    const found = await this.ask(START_MS, (abortSignal) =>
-      this.docker.listContainers({ all: true, filters, abortSignal }),
-    );
+    const found = await ask(START_MS, (abortSignal) => this.docker.listContainers({ all: true, filters, abortSignal }));
     return found.flatMap((container) => {
       const taskId = container.Labels[LABEL.task];
       if (taskId === undefined) return [];
@@ -119,7 +123,7 @@ export class DockerRuntime implements ContainerRuntime {
       event: ['die'],
       label: [`${LABEL.instance}=${this.options.instance}`],
     };
-    const stream = await this.ask(ANSWER_MS, (abortSignal) => {
+    const stream = await ask(ANSWER_MS, (abortSignal) => {
       const options = { filters, abortSignal };
       return this.docker.getEvents(options);
     });
@@ -128,41 +132,18 @@ export class DockerRuntime implements ContainerRuntime {
 
   /** @returns false when the task had a container already */
   private async create(spec: ContainerSpec): Promise<boolean> {
-    const options = createOptions(spec, { ...this.options, network: this.network });
+    const network = await this.networks.ensure(spec.fence.network);
+    const options = createOptions(spec, { ...this.options, network, diskQuota: await this.disk.hasQuota() });
     try {
-      await this.ask(START_MS, (abortSignal) => this.docker.createContainer({ ...options, abortSignal }));
+      await giveVolumes(this.docker, options, spec.fence);
+      await ask(START_MS, (abortSignal) => this.docker.createContainer({ ...options, abortSignal }));
       return true;
     } catch (error) {
       const status = statusOf(error);
+      if (options.HostConfig?.StorageOpt && this.disk.isRefusal(error)) return this.create(spec);
       if (status === 409) return false; // the name is taken: by this very task, since the name is its id
       if (status === 404) throw imageMissing(spec.image);
       throw refusedStart(error);
-    }
-  }
-
-  /** Our own bridge, on which containers do not reach each other. */
-  private ensureNetwork(): Promise<void> {
-    this.networkReady ??= this.createNetwork().catch((error: unknown) => {
-      this.networkReady = undefined;
-      throw error;
-    });
-    return this.networkReady;
-  }
-
-  private async createNetwork(): Promise<void> {
-    try {
-      await this.ask(START_MS, (abortSignal) =>
-        this.docker.createNetwork({
-          Name: this.network,
-          CheckDuplicate: true,
-          Driver: 'bridge',
-          Options: { 'com.docker.network.bridge.enable_icc': 'false' },
-          Labels: { [LABEL.instance]: this.options.instance },
-          abortSignal,
-        }),
-      );
-    } catch (error) {
-      if (statusOf(error) !== 409) throw refusedStart(error); // 409: it is there
     }
   }
 
@@ -186,44 +167,12 @@ export class DockerRuntime implements ContainerRuntime {
 
   private async unlessGone<T>(ms: number, work: (signal: AbortSignal) => Promise<T>): Promise<T | undefined> {
     try {
-      return await this.ask(ms, work);
+      return await ask(ms, work);
     } catch (error) {
       if (statusOf(error) === 404) return undefined;
       throw error instanceof AppError ? error : runtimeUnavailable(error);
     }
   }
-
-  /** An engine that is refused, cut off or silent is away; what it answers itself keeps its status. */
-  private async ask<T>(ms: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    const cut = new AbortController();
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => {
-        reject(runtimeUnavailable(`no answer in ${ms} ms`));
-        cut.abort();
-      }, ms);
-    });
-    try {
-      return await Promise.race([work(cut.signal), late]);
-    } catch (error) {
-      throw error instanceof AppError || statusOf(error) !== undefined ? error : runtimeUnavailable(error);
-    } finally {
-      clearTimeout(timer);
-    }
-  }
-}
-
-/** The engine's HTTP status, when it answered at all. */
-function statusOf(error: unknown): number | undefined {
-  const status: unknown = error instanceof Error && 'statusCode' in error ? error.statusCode : undefined;
-  return typeof status === 'number' ? status : undefined;
-}
-
-function refusedStart(error: unknown): unknown {
-  if (error instanceof AppError) return error;
-  if (statusOf(error) === undefined) return runtimeUnavailable(error);
-  // Docker's own words may hold paths of the host: they go to the log as the cause, not to the caller
-  return startFailed(`The container could not be started; an operator finds the reason in the log.`, messageOf(error));
 }
 
 /** Docker's zero time stands for "never". */

@@ -6,6 +6,7 @@ import type {
   ContainerState,
   ContainerSummary,
 } from '../ports/container-runtime';
+import { MemoryVolumes } from './memory-volumes';
 
 type Call = 'ping' | 'start' | 'inspect' | 'stop' | 'remove' | 'list' | 'watch';
 
@@ -26,6 +27,7 @@ export class MemoryRuntime implements ContainerRuntime {
   readonly calls: string[] = [];
   /** While true, every call fails and every watch breaks, but the containers go on. */
   private away = false;
+  readonly volumes: MemoryVolumes;
   /** Called before and after each call; what it throws, the call throws. */
   interfere: (when: 'before' | 'after', call: Call, taskId: string | undefined) => void | Promise<void> = () => {};
 
@@ -33,7 +35,12 @@ export class MemoryRuntime implements ContainerRuntime {
   private readonly watchers = new Set<{ onExit: (exit: ContainerExit) => void; fail: (error: unknown) => void }>();
   private lastPort = 40_000;
 
-  constructor(private readonly now: () => string) {}
+  constructor(private readonly now: () => string) {
+    this.volumes = new MemoryVolumes(() => {
+      if (this.away) throw runtimeUnavailable('memory runtime is away');
+      return [...this.containers.values()].map(({ spec }) => spec);
+    });
+  }
 
   ping(): Promise<void> {
     return this.call('ping', undefined, () => undefined);
@@ -54,6 +61,7 @@ export class MemoryRuntime implements ContainerRuntime {
         exitCode: null,
         oomKilled: false,
       };
+      this.volumes.make(spec, this.now());
       this.containers.set(spec.taskId, { spec, state, createdAt: this.now() });
       return state;
     });

@@ -1,4 +1,5 @@
 import { versionConflict } from '../domain/errors';
+import { changed, checkPlaces, NO_PLACES, type PlaceLimits, type Places } from '../domain/places';
 import { hasEnded, isOpen, type Task } from '../domain/task';
 import type {
   ListedTask,
@@ -20,14 +21,18 @@ export class MemoryTaskStore implements TaskStore {
   interfere: (when: 'before' | 'after', task: Task) => void | Promise<void> = () => {};
 
   private readonly rows = new Map<string, { json: string; version: number }>();
+  private readonly placed = new Map<string, Task>();
   private readonly requests = new Map<string, Remembered>();
   private writes = 0;
 
-  async insert(task: Task, fingerprint?: string): Promise<Remembered | undefined> {
+  async insert(task: Task, limits: PlaceLimits, fingerprint?: string): Promise<Remembered | undefined> {
     await this.interfere('before', task);
     const first = task.requestKey === null ? undefined : this.requests.get(task.requestKey);
     if (first) return first;
     if (this.rows.has(task.id)) throw versionConflict();
+    const placed = [...this.placed.values()];
+    const own = placed.filter(({ userId }) => userId === task.userId);
+    checkPlaces(limits, task.serviceType, placesOf(placed), placesOf(own));
     if (task.requestKey !== null)
       this.requests.set(task.requestKey, { taskId: task.id, fingerprint: fingerprint ?? '' });
     this.write(task);
@@ -56,6 +61,7 @@ export class MemoryTaskStore implements TaskStore {
     await this.interfere('before', task);
     this.expect(task.id, version);
     this.rows.delete(task.id);
+    this.placed.delete(task.id);
     if (task.requestKey !== null) this.requests.delete(task.requestKey);
   }
 
@@ -105,8 +111,14 @@ export class MemoryTaskStore implements TaskStore {
 
   private write(task: Task): void {
     this.writes += 1;
+    if (task.placed && !hasEnded(task)) this.placed.set(task.id, task);
+    else this.placed.delete(task.id);
     this.rows.set(task.id, { json: JSON.stringify(toTaskRow(task)), version: this.writes });
   }
+}
+
+function placesOf(tasks: readonly Task[]): Places {
+  return tasks.reduce((places, { serviceType }) => changed(places, serviceType, 1), NO_PLACES);
 }
 
 function sortKey(task: { createdAt: string; id: string }): string {

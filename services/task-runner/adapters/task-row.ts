@@ -43,6 +43,8 @@ const taskRow = z.object({
   nextAllocationId: z.uuid().nullable().default(null),
   capacity: z.int(),
   capacityState: z.enum(CAPACITY_STATES),
+  // rows from before tasks were counted
+  placed: z.boolean().default(false),
   outcome: z
     .object({
       status: z.enum(['Stopped', 'Error']),

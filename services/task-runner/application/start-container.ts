@@ -63,9 +63,7 @@ function specOf(task: Task, type: ServiceType, fill: (template: string) => strin
     command: type.command?.map(fill) ?? null,
     env: Object.fromEntries(Object.entries(type.env).map(([name, value]) => [name, fill(value)])),
     containerPort: type.containerPort,
-    cpuMillis: type.cpuMillis,
-    memoryBytes: type.memoryBytes,
-    pids: type.pids,
+    fence: type.fence,
   };
 }
 

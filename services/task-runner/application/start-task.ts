@@ -2,7 +2,8 @@ import { AppError, hasCode } from '../../../shared/errors';
 import { checkFingerprint, type IdempotencyKey } from '../../../shared/http/conditions';
 import { currentContext } from '../../../shared/logging/context';
 import { notForOthers, poolMissing, startCancelled, unknownServiceType } from '../domain/errors';
-import type { ServiceType } from '../domain/service-type';
+import type { PlaceLimits } from '../domain/places';
+import type { ServiceType, TaskLimits } from '../domain/service-type';
 import { newTask, type Task } from '../domain/task';
 import type { Capacity } from '../ports/capacity';
 import type { ContainerRuntime } from '../ports/container-runtime';
@@ -23,6 +24,8 @@ export interface StartTaskParts {
   capacity: Pick<Capacity, 'findPool'>;
   settler: Settler;
   serviceTypes: ReadonlyMap<string, ServiceType>;
+  /** Of all types together. */
+  limits: TaskLimits;
   now: () => string;
   newId: () => string;
   newSecret: () => string;
@@ -32,7 +35,7 @@ export interface StartTaskParts {
  * Starts a task and waits until it serves.
  * @returns the task as it was when it became ready, or later
  * @throws with nothing left behind: `task.not_for_others`, `task.unknown_service_type`, `task.pool_missing`,
- *   `runtime.unavailable`, one of REFUSED_GRANTS; with a task in state Error: `runtime.image_missing`,
+ *   `task.limit_reached`, `runtime.unavailable`, one of REFUSED_GRANTS; with a task in state Error: `runtime.image_missing`,
  *   `task.start_failed`, `runtime.unavailable`; `task.cancelled` when somebody stopped it meanwhile
  */
 export function createStartTask(parts: StartTaskParts) {
@@ -42,18 +45,19 @@ export function createStartTask(parts: StartTaskParts) {
     if (request.userId !== request.requester.sub && !request.requester.admin) throw notForOthers();
     const repeated = request.idempotency && (await store.remembered(request.idempotency.id));
     if (repeated) return replay(request, repeated);
-    const task = await prepare(request);
-    const raced = await store.insert(task, request.idempotency?.fingerprint);
+    const { task, limits } = await prepare(request);
+    const raced = await store.insert(task, limits, request.idempotency?.fingerprint);
     if (raced) return replay(request, raced);
     return answer(await settler.settle(task.id));
   };
 
-  async function prepare({ userId, serviceType, requester, idempotency }: StartRequest): Promise<Task> {
+  async function prepare(request: StartRequest): Promise<{ task: Task; limits: PlaceLimits }> {
+    const { userId, serviceType, requester, idempotency } = request;
     const type = parts.serviceTypes.get(serviceType);
     if (!type) throw unknownServiceType(serviceType, [...parts.serviceTypes.keys()]);
     const [poolId] = await Promise.all([parts.capacity.findPool(type.capacity.pool), parts.runtime.ping()]);
     if (poolId === undefined) throw poolMissing(type.capacity.pool, serviceType);
-    return newTask({
+    const task = newTask({
       id: parts.newId(),
       userId,
       serviceType,
@@ -66,6 +70,7 @@ export function createStartTask(parts: StartTaskParts) {
       requestKey: idempotency?.id ?? null,
       trace: currentContext()?.traceparent ?? null,
     });
+    return { task, limits: { all: parts.limits, type: type.limits } };
   }
 
   /** The same request again gets the task that the first one made, and waits for it as the first one does. */

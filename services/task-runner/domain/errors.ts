@@ -73,6 +73,26 @@ export function startCancelled(): AppError {
   return new AppError('conflict', 'task.cancelled', 'The task was stopped before it was ready.');
 }
 
+/**
+ * There may be no more open tasks of that kind now.
+ * @param reached.open how many there are
+ */
+export function limitReached(reached: { scope: string; limit: number; open: number; serviceType: string }): AppError {
+  const whose = reached.scope.startsWith('user') ? 'of one user' : 'in all';
+  const which = reached.scope.endsWith('service_type') ? ` of type "${reached.serviceType}"` : '';
+  const detail = `There may be ${reached.limit} open tasks${which} ${whose}, and there are ${reached.open}; stop one, or try again later.`;
+  const { serviceType: _, ...facts } = reached;
+  return new AppError('rate_limited', 'task.limit_reached', detail, { facts, retryAfter: 10 });
+}
+
+export function volumeNotFound(name: string): AppError {
+  return new AppError('not_found', 'volume.not_found', `There is no volume ${name} that you may see.`);
+}
+
+export function volumeInUse(): AppError {
+  return new AppError('conflict', 'volume.in_use', 'A task uses the volume; stop it first.');
+}
+
 /** The stored row is not the one that was read; whoever gets it reads again. */
 export function versionConflict(): AppError {
   return new AppError('conflict', 'task.version_conflict', 'The task changed meanwhile; read it again.');

@@ -8,17 +8,50 @@ export interface ServiceType {
   /** Null: what the image says. */
   command: readonly string[] | null;
   env: Readonly<Record<string, string>>;
-  /** CPU time in thousandths of a core. */
-  cpuMillis: number;
-  /** Bytes; swap is never added. */
-  memoryBytes: number;
-  pids: number;
+  fence: Fence;
+  /** How many tasks of this type there may be, in all and of one user. */
+  limits: TaskLimits;
   /** Seconds between the polite signal and the kill. */
   stopGraceSeconds: number;
   capacity: { pool: string; units: number };
   /** Path and query that a browser opens. */
   iframePath: string;
   readiness: { path: string; timeoutSeconds: number };
+}
+
+/** What a container may use of its host, and reach. */
+export interface Fence {
+  /** CPU time in thousandths of a core. */
+  cpuMillis: number;
+  /** Bytes; swap is never added. What it writes to `tmpfs` counts too. */
+  memoryBytes: number;
+  pids: number;
+  /** Open files of one process. */
+  openFiles: number;
+  /** Bytes that it may write outside of volumes and tmpfs; holds only where the storage driver has quotas. */
+  diskBytes: number;
+  /** Bytes of its log that are kept. */
+  logBytes: number;
+  gpus: number | 'all';
+  /** The image cannot be written to: only tmpfs and volumes can. */
+  readOnly: boolean;
+  /** Bytes by path. */
+  tmpfs: Readonly<Record<string, number>>;
+  /** `uid:gid`; null: who the image says. */
+  user: string | null;
+  /** Places that are kept for the next task of the same user and type. */
+  volumes: readonly { name: string; path: string }[];
+  network: Network;
+}
+
+/** `none`: no connection leaves the container; its port is served all the same. `internet`: whatever the host can reach. */
+export const NETWORKS = ['none', 'internet'] as const;
+export type Network = (typeof NETWORKS)[number];
+
+/** How many tasks that have not ended there may be at a time. */
+export interface TaskLimits {
+  tasks: number;
+  tasksPerUser: number;
 }
 
 /** What `{…}` in command, environment and paths may stand for. */

@@ -78,6 +78,8 @@ export interface Task {
   /** Units of the pool. */
   capacity: number;
   capacityState: CapacityState;
+  /** Whether it is counted among the open tasks (domain/places.ts). The store gives up its place with its end. */
+  placed: boolean;
   outcome: Outcome | null;
   history: readonly Step[];
   /** Names the row of the Idempotency-Key that asked for it; null without one. */
@@ -142,6 +144,7 @@ export function newTask(given: NewTask): Task {
     stopTime: null,
     nextAllocationId: null,
     capacityState: 'wanted',
+    placed: true,
     outcome: null,
     history: [{ status: 'Pending', at: given.createdAt, reason: 'requested', actor: given.createdBy }],
   };

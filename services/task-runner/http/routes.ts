@@ -3,13 +3,14 @@ import { uuid } from '../../../shared/contracts/fields';
 import { REFUSED_GRANTS } from '../../../shared/contracts/inventory';
 import { checkIfMatch, entityTag, idempotencyKey } from '../../../shared/http/conditions';
 import { decodePosition, pageBothWays, pageQuery, type Keyset } from '../../../shared/http/paging';
-import { route, type Caller, type Route } from '../../../shared/http/route';
+import { route, type Route } from '../../../shared/http/route';
 import type { createGetTask, createListTasks } from '../application/read-tasks';
-import type { Requester } from '../application/requester';
 import type { createStartTask } from '../application/start-task';
 import type { createStopTask } from '../application/stop-task';
+import type { createDeleteVolume, createListVolumes } from '../application/volumes';
 import type { ServiceType } from '../domain/service-type';
 import type { TaskPosition } from '../ports/task-store';
+import { requesterOf } from './requester';
 import {
   instant,
   serviceTypeName,
@@ -25,6 +26,7 @@ import {
   toTaskDetailWire,
   toTaskWire,
 } from './task-wire';
+import { volumeRoutes } from './volume-routes';
 
 export interface TaskUseCases {
   startTask: ReturnType<typeof createStartTask>;
@@ -32,12 +34,16 @@ export interface TaskUseCases {
   getTask: ReturnType<typeof createGetTask>;
   listTasks: ReturnType<typeof createListTasks>;
   serviceTypes: ReadonlyMap<string, ServiceType>;
+  listVolumes: ReturnType<typeof createListVolumes>;
+  deleteVolume: ReturnType<typeof createDeleteVolume>;
 }
 
 const taskId = z.object({ id: uuid });
 
-export function taskRoutes({ startTask, stopTask, getTask, listTasks, serviceTypes }: TaskUseCases): Route[] {
+export function taskRoutes(useCases: TaskUseCases): Route[] {
+  const { startTask, stopTask, getTask, listTasks, serviceTypes } = useCases;
   return [
+    ...volumeRoutes(useCases),
     route({
       method: 'post',
       path: '/api/tasks',
@@ -50,6 +56,7 @@ export function taskRoutes({ startTask, stopTask, getTask, listTasks, serviceTyp
         'task.unknown_service_type',
         'task.not_for_others',
         'task.pool_missing',
+        'task.limit_reached',
         'task.capacity_unavailable',
         ...REFUSED_GRANTS,
         'runtime.unavailable',
@@ -136,8 +143,4 @@ export function taskRoutes({ startTask, stopTask, getTask, listTasks, serviceTyp
 
 function placeOf(keyset: Keyset | undefined): TaskPosition | undefined {
   return keyset && { createdAt: keyset.at, id: keyset.id };
-}
-
-function requesterOf(caller: Caller): Requester {
-  return { sub: caller.sub, admin: caller.may('task:admin', 'api/tasks') };
 }

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { duration, timestamp, uuid } from '../../../shared/contracts/fields';
 import { durationBetween } from '../../../shared/contracts/duration';
 import { hasEnded, TASK_STATUSES, type Task } from '../domain/task';
-import type { ServiceType } from '../domain/service-type';
+import { NETWORKS, type ServiceType } from '../domain/service-type';
 import type { ListedTask } from '../ports/task-store';
 
 /** Tasks as the API shows them. */
@@ -58,7 +58,23 @@ export const serviceTypeSchema = z
     name: serviceTypeName,
     description: z.string(),
     image: z.string(),
-    resources: z.object({ cpuMillis: z.int(), memoryBytes: z.int(), pids: z.int() }),
+    resources: z.object({
+      cpuMillis: z.int(),
+      memoryBytes: z.int(),
+      pids: z.int(),
+      openFiles: z.int(),
+      diskBytes: z.int().meta({ description: 'holds where the storage driver of the container host has quotas' }),
+      logBytes: z.int(),
+      gpus: z.union([z.int(), z.literal('all')]),
+    }),
+    readOnly: z.boolean().meta({ description: 'only tmpfs and volumes can be written to' }),
+    network: z.enum(NETWORKS).meta({ description: 'what a container reaches beside its own page' }),
+    volumes: z.array(z.object({ name: z.string(), path: z.string() })).meta({
+      description: 'kept for the next task of the same user and type',
+    }),
+    limits: z.object({ tasks: z.int(), tasksPerUser: z.int() }).meta({
+      description: 'how many tasks of this type may be open, in all and of one user',
+    }),
     capacity: z.object({ pool: z.string(), units: z.int() }),
   })
   .meta({ id: 'ServiceType' });
@@ -102,8 +118,9 @@ export function toStoppedWire(task: Task): z.input<typeof stoppedSchema> {
 }
 
 export function toServiceTypeWire(type: ServiceType): z.input<typeof serviceTypeSchema> {
-  const { name, description, image, capacity, cpuMillis, memoryBytes, pids } = type;
-  return { name, description, image, resources: { cpuMillis, memoryBytes, pids }, capacity };
+  const { name, description, image, capacity, limits } = type;
+  const { readOnly, network, volumes, tmpfs: _tmpfs, user: _user, ...resources } = type.fence;
+  return { name, description, image, resources, readOnly, network, volumes: [...volumes], limits, capacity };
 }
 
 function durationOf({ startTime, stopTime }: Pick<Task, 'startTime' | 'stopTime'>): string | null {

@@ -1,3 +1,5 @@
+import type { Fence } from '../domain/service-type';
+
 /**
  * What runs containers: the Docker Engine today, pods next. A container belongs to one task and is found by the task's
  * id, so nothing needs to be remembered between making it and writing down that it is made.
@@ -13,6 +15,7 @@ export interface ContainerRuntime {
    * After it, a container of the task exists and was started once. Asked again for the same task it makes no second one:
    * it starts the one that was only created and returns one that already ended as it is (`running: false`).
    * Does not promise that the program inside is ready, or still runs.
+   * The volumes of its fence are those of the same user and service type before, or new ones.
    * @throws `runtime.image_missing`, `task.start_failed` (a container that was created then remains, for `remove`)
    */
   start(spec: ContainerSpec): Promise<ContainerState>;
@@ -49,9 +52,7 @@ export interface ContainerSpec {
   command: readonly string[] | null;
   env: Readonly<Record<string, string>>;
   containerPort: number;
-  cpuMillis: number;
-  memoryBytes: number;
-  pids: number;
+  fence: Fence;
 }
 
 export interface ContainerState {

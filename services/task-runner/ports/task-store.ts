@@ -1,14 +1,17 @@
 import type { EventType, EventData } from '../../../shared/contracts/events';
+import type { PlaceLimits } from '../domain/places';
 import type { Task, TaskStatus } from '../domain/task';
 
 /** The tasks, all of them for ever. */
 export interface TaskStore {
   /**
-   * Writes a new task and, when it has a `requestKey`, what that stands for, both or none.
+   * Writes a new task, its place among the open ones and, when it has a `requestKey`, what that stands for, all or none.
+   * However many ask at once, of however many replicas, `limits` hold.
    * @param fingerprint of the request that came with the key
    * @returns what the key already stands for; then nothing is written
+   * @throws `task.limit_reached`: nothing is written
    */
-  insert(task: Task, fingerprint?: string): Promise<Remembered | undefined>;
+  insert(task: Task, limits: PlaceLimits, fingerprint?: string): Promise<Remembered | undefined>;
 
   /** Undefined when there is none. `version` changes with every write. */
   get(id: string): Promise<Versioned | undefined>;
@@ -18,13 +21,13 @@ export interface TaskStore {
 
   /**
    * Writes the task and the event that tells of the change, both or none; the event is published some time later, at
-   * least once.
+   * least once. A task that has ended gives up its place in the same write.
    * @throws `task.version_conflict` when the stored version is another: nothing is written
    */
   save(task: Task, version: string, event?: TaskEvent): Promise<void>;
 
   /**
-   * Forgets a task that was refused before anything was taken for it, and what its `requestKey` stood for.
+   * Forgets a task that was refused before anything was taken for it, its place, and what its `requestKey` stood for.
    * @throws `task.version_conflict`
    */
   discard(task: Task, version: string): Promise<void>;

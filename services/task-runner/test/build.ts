@@ -12,13 +12,18 @@ import { createRenewLeases } from '../application/renew-leases';
 import { createSettler } from '../application/settle-task';
 import { createStartTask } from '../application/start-task';
 import { createStopTask } from '../application/stop-task';
+import { createDeleteVolume, createListVolumes } from '../application/volumes';
 import { watchContainers } from '../application/watch-containers';
 import type { ServiceType } from '../domain/service-type';
 import { newTask, type NewTask, type Task } from '../domain/task';
 import type { ReadinessProbe } from '../ports/readiness-probe';
 import { taskRoutes } from '../http/routes';
+import { buildFence } from './build-spec';
 
 export const POOL_ID = '11111111-1111-4111-8111-111111111111';
+
+const ENDLESS = { tasks: 1_000_000, tasksPerUser: 1_000_000 };
+export const NO_LIMITS = { all: ENDLESS, type: ENDLESS };
 
 export function buildServiceType(overrides: Partial<ServiceType> = {}): ServiceType {
   return {
@@ -28,9 +33,8 @@ export function buildServiceType(overrides: Partial<ServiceType> = {}): ServiceT
     containerPort: 8080,
     command: null,
     env: { TASK_ID: '{taskId}', SECRET: '{token}' },
-    cpuMillis: 100,
-    memoryBytes: 64 * 1024 * 1024,
-    pids: 32,
+    fence: buildFence(),
+    limits: ENDLESS,
     stopGraceSeconds: 1,
     capacity: { pool: 'local-cpu', units: 100 },
     iframePath: '/?t={token}',
@@ -77,6 +81,8 @@ export function buildWorld(units = 1000) {
         buildServiceType({ name: 'no-pool', capacity: { pool: 'is-not-there', units: 1 } }),
       ].map((type) => [type.name, type]),
     ),
+    /** Of open tasks, of all types together. */
+    limits: { ...ENDLESS },
     /** What readiness probes see. */
     ready: { answer: true },
   };
@@ -96,7 +102,7 @@ export function buildProcess(world: World, logger: Logger = silentLogger) {
   const endTask = createEndTask({ store, runtime, capacity, settler, now });
   const reconcile = createReconcile({ store, runtime, settler, endTask, now, logger });
   const startTask = createStartTask({
-    ...{ store, runtime, capacity, settler, serviceTypes, now },
+    ...{ store, runtime, capacity, settler, serviceTypes, limits: world.limits, now },
     newId: randomUUID,
     newSecret: () => 'a-secret-that-nobody-logs',
   });
@@ -106,6 +112,8 @@ export function buildProcess(world: World, logger: Logger = silentLogger) {
     getTask: createGetTask({ store }),
     listTasks: createListTasks({ store }),
     serviceTypes,
+    listVolumes: createListVolumes(runtime),
+    deleteVolume: createDeleteVolume(runtime),
   };
   return {
     ...useCases,

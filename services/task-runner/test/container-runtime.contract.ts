@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { ContainerExit, ContainerRuntime, ContainerSpec } from '../ports/container-runtime';
+import { buildFence } from './build-spec';
 
 /** What the suite needs of a runtime beside the port: ways to make things happen inside and behind its back. */
 export interface RuntimeHarness {
@@ -42,9 +43,7 @@ export function containerRuntimeContract(name: string, open: () => Promise<Runti
         command: null,
         env: { TASK_ID: taskId },
         containerPort: harness.containerPort,
-        cpuMillis: 100,
-        memoryBytes: 64 * 1024 * 1024,
-        pids: 32,
+        fence: buildFence(),
         ...overrides,
       };
     }

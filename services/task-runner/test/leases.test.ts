@@ -1,6 +1,6 @@
 import { LEASE_MS } from '../adapters/memory-capacity';
 import { starting } from '../domain/task';
-import { buildProcess, buildTask, buildWorld, eventually, POOL_ID } from './build';
+import { buildProcess, buildTask, buildWorld, eventually, POOL_ID, NO_LIMITS } from './build';
 import { A_THIRD, heldBy, only, reasons, running, settled, stop, takenByOthers } from './lease-world';
 
 describe('the lease of a task', () => {
@@ -43,7 +43,7 @@ describe('the lease of a task', () => {
     // many of the same time: the order is by id then
     const tasks = Array.from({ length: 1_201 }, () => buildTask({ createdAt: '2026-11-23T09:00:00.000Z' }));
     for (const task of tasks) {
-      await world.store.insert(starting(task, task.createdAt));
+      await world.store.insert(starting(task, task.createdAt), NO_LIMITS);
       world.capacity.held.set(task.allocationId, { ...task, units: 100, taskId: task.id });
     }
     await service.renewLeases();
@@ -116,7 +116,7 @@ describe('task-runner away for longer than the lease, while the container runs o
     const world = buildWorld();
     const task = starting(buildTask({ createdAt: world.now() }), world.now());
     await world.capacity.take({ ...task, units: task.capacity, taskId: task.id });
-    await world.store.insert(task);
+    await world.store.insert(task, NO_LIMITS);
     world.pass(LEASE_MS);
     const next = buildProcess(world);
     await Promise.all([next.renewLeases(), next.reconcile()]);

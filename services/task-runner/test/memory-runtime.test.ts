@@ -1,5 +1,7 @@
 import { MemoryRuntime } from '../adapters/memory-runtime';
+import { buildSpec } from './build-spec';
 import { containerRuntimeContract } from './container-runtime.contract';
+import { volumesContract } from './volumes.contract';
 
 containerRuntimeContract('memory', async () => {
   const now = (): string => new Date().toISOString();
@@ -15,20 +17,15 @@ containerRuntimeContract('memory', async () => {
   };
 });
 
+volumesContract('memory', async () => {
+  const now = (): string => new Date().toISOString();
+  const runtime = new MemoryRuntime(now);
+  return { runtime, volumes: runtime.volumes, stranger: new MemoryRuntime(now).volumes, image: 'memory/web' };
+});
+
 test('when the memory runtime is told to be away, then calls and watches fail, and its containers go on', async () => {
   const runtime = new MemoryRuntime(() => new Date().toISOString());
-  const spec = {
-    taskId: 'a',
-    userId: 'b',
-    serviceType: 'demo',
-    image: 'memory/web',
-    command: null,
-    env: {},
-    containerPort: 1,
-    cpuMillis: 1,
-    memoryBytes: 1,
-    pids: 1,
-  };
+  const spec = buildSpec({ taskId: 'a' });
   await runtime.start(spec);
   const watch = runtime.watch(
     { onReady: () => runtime.goAway(), onExit: () => undefined },

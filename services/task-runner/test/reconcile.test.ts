@@ -3,7 +3,7 @@ import { currentContext, withContext } from '../../../shared/logging/context';
 import { silentLogger } from '../../../shared/logging/logger';
 import { runtimeUnavailable } from '../domain/errors';
 import { running, starting, type Task } from '../domain/task';
-import { buildProcess, buildTask, buildWorld, eventually, type World } from './build';
+import { buildProcess, buildTask, buildWorld, eventually, type World, NO_LIMITS } from './build';
 
 const requester = { sub: randomUUID(), admin: false };
 
@@ -219,7 +219,7 @@ describe('kill -9', () => {
   test('when a start was cut off after its container ran, then it is finished, not repeated', async () => {
     const world = buildWorld();
     const task: Task = starting(buildTask({ createdAt: world.now() }), world.now());
-    await world.store.insert(task);
+    await world.store.insert(task, NO_LIMITS);
     world.capacity.held.set(task.allocationId, {
       ...{ allocationId: task.allocationId, poolId: task.poolId, units: 100 },
       ...{ taskId: task.id, userId: task.userId, createdBy: task.createdBy },
@@ -236,7 +236,7 @@ describe('two replicas', () => {
     const world = buildWorld();
     const [one, two] = [buildProcess(world), buildProcess(world)];
     const task = buildTask({ createdAt: world.now() });
-    await world.store.insert(task);
+    await world.store.insert(task, NO_LIMITS);
     const settled = await Promise.all([one.settler.settle(task.id), two.settler.settle(task.id)]);
     expect(settled.map(({ status }) => status)).toEqual(['Running', 'Running']);
     await expectBalance(world);

@@ -70,7 +70,19 @@ describe('whose tasks', () => {
       name: 'demo',
       description: 'a page',
       image: 'memory/web',
-      resources: { cpuMillis: 100, memoryBytes: 67_108_864, pids: 32 },
+      resources: {
+        cpuMillis: 100,
+        memoryBytes: 67_108_864,
+        pids: 32,
+        openFiles: 256,
+        diskBytes: 67_108_864,
+        logBytes: 1_048_576,
+        gpus: 0,
+      },
+      readOnly: false,
+      volumes: [],
+      network: 'none',
+      limits: { tasks: 1_000_000, tasksPerUser: 1_000_000 },
       capacity: { pool: 'local-cpu', units: 100 },
     });
   });

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import fc from 'fast-check';
 import { ended, outcomeOfStop, stopping, type Task, type TaskStatus } from '../domain/task';
 import { UNLISTED, type TaskPosition, type TaskQuery, type TaskStore } from '../ports/task-store';
-import { buildTask } from './build';
+import { buildTask, NO_LIMITS } from './build';
 
 type Filter = Omit<TaskQuery, 'limit' | 'after' | 'before'>;
 const STATES = ['Stopped', 'Error'] as const;
@@ -46,7 +46,7 @@ export function describeTaskList(name: string, connect: () => TaskStore, runs: n
           const tasks = wanted.map((one) =>
             endedTask(one.mine ? userId : other, one.minute, one.status, one.serviceType),
           );
-          await Promise.all(tasks.map((task) => store.insert(task)));
+          await Promise.all(tasks.map((task) => store.insert(task, NO_LIMITS)));
           const { status, serviceType, from, to } = filter;
           const fits = tasks.filter(
             (task) =>
@@ -79,11 +79,11 @@ export function describeTaskList(name: string, connect: () => TaskStore, runs: n
             const there = before.map(({ minute, status, serviceType }) =>
               endedTask(userId, minute, status, serviceType),
             );
-            await Promise.all(there.map((task) => store.insert(task)));
+            await Promise.all(there.map((task) => store.insert(task, NO_LIMITS)));
             const arrivals = [...later];
             const disturb = async (): Promise<void> => {
               const next = arrivals.shift();
-              if (next) await store.insert(endedTask(userId, next.minute, next.status, next.serviceType));
+              if (next) await store.insert(endedTask(userId, next.minute, next.status, next.serviceType), NO_LIMITS);
               const touched = await store.get(there[0]!.id);
               if (touched) await store.save({ ...touched.task, containerId: randomUUID() }, touched.version);
             };

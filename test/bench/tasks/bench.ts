@@ -55,7 +55,7 @@ async function timed<T>(into: number[], work: () => Promise<T>): Promise<T> {
 
 class Containers {
   private readonly url: string;
-  private readonly type = readServiceTypes('services/task-runner/service-types.yaml').get('demo')!;
+  private readonly type = readServiceTypes('services/task-runner/service-types.yaml').types.get('demo')!;
   private readonly network: string;
 
   constructor(
@@ -63,7 +63,7 @@ class Containers {
     private readonly instance: Instance,
   ) {
     this.url = `${system.services['task-runner']!.url}/api/tasks`;
-    this.network = `resource-manager-${instance.label}`;
+    this.network = `resource-manager-${instance.label}-closed`;
   }
 
   /** As much capacity as all of this needs. */

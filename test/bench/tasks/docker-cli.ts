@@ -10,8 +10,8 @@ export async function dockerRun(type: ServiceType, network: string): Promise<{ c
   const container = await docker(
     ...['run', '--detach', '--init', '--name', `bench-${randomUUID()}`, '--network', network],
     ...['--publish', `127.0.0.1::${type.containerPort}`, '--cap-drop', 'ALL', '--security-opt', 'no-new-privileges'],
-    ...['--memory', String(type.memoryBytes), '--memory-swap', String(type.memoryBytes)],
-    ...['--cpus', String(type.cpuMillis / 1000), '--pids-limit', String(type.pids)],
+    ...['--memory', String(type.fence.memoryBytes), '--memory-swap', String(type.fence.memoryBytes)],
+    ...['--cpus', String(type.fence.cpuMillis / 1000), '--pids-limit', String(type.fence.pids)],
     ...['--log-opt', 'max-size=10m', '--log-opt', 'max-file=2'],
     ...Object.keys(type.env).flatMap((name) => ['--env', `${name}=bench`]),
     type.image,

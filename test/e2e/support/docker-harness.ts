@@ -2,16 +2,17 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import type Docker from 'dockerode';
 import { DockerRuntime } from '../../../services/task-runner/adapters/docker-runtime';
+import { silentLogger } from '../../../shared/logging/logger';
 import type { RuntimeHarness } from '../../../services/task-runner/test/container-runtime.contract';
 
 /** The contract suite's view of an engine that is reached by `docker`; what happens behind its back goes the usual way. */
 export function dockerHarness(docker: Docker, instance: string): RuntimeHarness {
-  const bindAddress = '127.0.0.1';
-  const runtime = new DockerRuntime({ instance, bindAddress }, docker);
+  const options = { bindAddress: '127.0.0.1', logger: silentLogger };
+  const runtime = new DockerRuntime({ instance, ...options }, docker);
   const urlOf = async (taskId: string): Promise<string> => `http://127.0.0.1:${(await runtime.inspect(taskId))?.port}`;
   return {
     runtime,
-    stranger: new DockerRuntime({ instance: `${instance}-stranger`, bindAddress }, docker),
+    stranger: new DockerRuntime({ instance: `${instance}-stranger`, ...options }, docker),
     image: 'resource-manager/demo:1',
     containerPort: 8080,
     untilServing: async (taskId) => untilServed(`${await urlOf(taskId)}/healthz`),

@@ -1,0 +1,3 @@
+module resource-manager/probe
+
+go 1.22
