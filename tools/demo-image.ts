@@ -8,23 +8,30 @@ import type Docker from 'dockerode';
 import { Failure } from './failure';
 import { root } from './instance';
 
-const TAG = 'resource-manager/demo:1';
 const SOURCES_LABEL = 'resource-manager.sources';
-const folder = path.join(root, 'deploy', 'images', 'demo');
+
+/** The image of the service type `demo`. */
+export function ensureDemoImage(docker: Docker): Promise<'there' | 'built'> {
+  const folder = path.join(root, 'deploy', 'images', 'demo');
+  return ensureGoImage(docker, { tag: 'resource-manager/demo:1', folder, program: 'demo' });
+}
 
 /**
- * Builds the image of the service type `demo` when the engine has none, or one from other sources. The program is
- * compiled here and the image is that one file, so no registry is asked for anything.
+ * Builds an image from a Go program and a Dockerfile in `folder` when the engine has none, or one from other sources. The
+ * program is compiled here and the image is that one file, so no registry is asked for anything.
  */
-export async function ensureDemoImage(docker: Docker): Promise<'there' | 'built'> {
+export async function ensureGoImage(
+  docker: Docker,
+  { tag, folder, program }: { tag: string; folder: string; program: string },
+): Promise<'there' | 'built'> {
   const sources = hashOf(folder);
-  const present = await docker.listImages({ filters: JSON.stringify({ reference: [TAG] }) });
+  const present = await docker.listImages({ filters: JSON.stringify({ reference: [tag] }) });
   if (present.some((image) => image.Labels?.[SOURCES_LABEL] === sources)) return 'there';
 
   const context = fs.mkdtempSync(path.join(os.tmpdir(), 'resource-manager-demo-'));
   try {
     const { Arch } = await docker.version();
-    const build = ['build', '-trimpath', '-ldflags', '-s -w', '-o', path.join(context, 'demo'), '.'];
+    const build = ['build', '-trimpath', '-ldflags', '-s -w', '-o', path.join(context, program), '.'];
     const compiling = promisify(execFile)('go', build, {
       cwd: folder,
       env: { ...process.env, CGO_ENABLED: '0', GOOS: 'linux', GOARCH: Arch, GOFLAGS: '' },
@@ -34,13 +41,13 @@ export async function ensureDemoImage(docker: Docker): Promise<'there' | 'built'
     await compiling.finally(() => process.off('exit', abandon));
     fs.copyFileSync(path.join(folder, 'Dockerfile'), path.join(context, 'Dockerfile'));
     const stream = await docker.buildImage(
-      { context, src: ['Dockerfile', 'demo'] },
-      { t: TAG, labels: { [SOURCES_LABEL]: sources }, forcerm: true },
+      { context, src: ['Dockerfile', program] },
+      { t: tag, labels: { [SOURCES_LABEL]: sources }, forcerm: true },
     );
     await new Promise<void>((resolve, reject) => {
       docker.modem.followProgress(stream, (error: Error | null, output: { error?: string }[]) => {
         const failed = error?.message ?? output.find((line) => line.error)?.error;
-        if (failed) reject(new Failure(`The demo image could not be built: ${failed}`));
+        if (failed) reject(new Failure(`The image ${tag} could not be built: ${failed}`));
         else resolve();
       });
     });

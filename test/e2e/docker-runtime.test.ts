@@ -7,25 +7,45 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import Docker from 'dockerode';
 import { DockerRuntime } from '../../services/task-runner/adapters/docker-runtime';
+import { ensureGoImage } from '../../tools/demo-image';
 import { containerRuntimeContract } from '../../services/task-runner/test/container-runtime.contract';
+import { SlowRegistry } from './support/slow-registry';
 
 const docker = new Docker();
 const options = { instance: 'contract', bindAddress: '127.0.0.1' };
 const runtime = new DockerRuntime(options);
 
-containerRuntimeContract('docker', async () => ({
-  runtime,
-  stranger: new DockerRuntime({ ...options, instance: 'contract-stranger' }),
-  image: 'resource-manager/demo:1',
-  containerPort: 8080,
-  untilServing: async (taskId) => untilServed(`${await urlOf(taskId)}/healthz`),
-  exit: async (taskId, code) => {
-    await fetch(`${await urlOf(taskId)}/exit?code=${code}`, { method: 'POST' });
-  },
-  vanish: async (taskId) => {
-    await promisify(execFile)('docker', ['rm', '-f', `task-${taskId}`]);
-  },
-}));
+const registry = new SlowRegistry();
+const published: string[] = [];
+
+containerRuntimeContract('docker', async () => {
+  await registry.start();
+  const image = 'resource-manager/contract:1';
+  const folder = path.join(__dirname, 'images', 'contract');
+  await ensureGoImage(docker, { tag: image, folder, program: 'program' });
+  return {
+    runtime,
+    stranger: new DockerRuntime({ ...options, instance: 'contract-stranger' }),
+    image,
+    containerPort: 8080,
+    untilServing: async (taskId) => untilServed(`${await urlOf(taskId)}/healthz`),
+    exit: (taskId, code) => tell(taskId, `exit?code=${code}`),
+    print: (taskId, stream, text) => tell(taskId, `print?stream=${stream}&text=${encodeURIComponent(text)}`),
+    exhaustMemory: (taskId) => tell(taskId, 'eat'),
+    vanish: async (taskId) => {
+      await promisify(execFile)('docker', ['rm', '-f', `task-${taskId}`]);
+    },
+    publish: async (how) => {
+      const name = registry.publish(`image-${published.length}`, [1_200_000, 300_000, 40_000], how);
+      published.push(name);
+      return { image: name, speak: () => registry.speak() };
+    },
+    missing: `${registry.host}/is-not-there:1`,
+    refused: `${registry.host}/refused:1`,
+    // the port of "discard": nobody listens
+    unreachable: '127.0.0.1:9/image:1',
+  };
+});
 
 test('when a task runs on Docker, then it is fenced in: capabilities, privileges, memory, processes, network, port', async () => {
   const taskId = '5b3c1a52-0000-4000-8000-000000000001';
@@ -88,8 +108,14 @@ test('when an engine takes the call and never answers, then it counts as away wi
 }, 20_000);
 
 afterAll(async () => {
+  for (const image of published) if (await runtime.hasImage(image)) await docker.getImage(image).remove();
+  await registry.stop();
   await docker.getNetwork('resource-manager-contract').remove();
 });
+
+async function tell(taskId: string, what: string): Promise<void> {
+  await fetch(`${await urlOf(taskId)}/${what}`, { method: 'POST' });
+}
 
 async function urlOf(taskId: string): Promise<string> {
   return `http://127.0.0.1:${(await runtime.inspect(taskId))?.port}`;

@@ -55,7 +55,7 @@ export function createEndTask({ store, runtime, capacity, settler, now }: EndTas
         if (task.status !== 'Running') return undefined;
         const state = await runtime.inspect(taskId);
         if (isServing(state, task)) return undefined;
-        const heard = told && { exitCode: told.exitCode, finishedAt: told.at, oomKilled: false };
+        const heard = told && { exitCode: told.exitCode, finishedAt: told.at, oomKilled: told.oomKilled };
         return outcomeOfExit(state && !state.running ? state : heard, now());
       }),
 

@@ -238,7 +238,8 @@ export function outcomeOfExit(
     reason,
     problem: { kind: 'upstream_failed', code: `task.${reason}`, detail },
   });
-  if (exit?.oomKilled) {
+  // a program may live on when memory ran out for a child of it
+  if (exit?.oomKilled && exit.exitCode !== 0) {
     return failed('oom_killed', 'The container needed more memory than its service type allows and was ended.');
   }
   if (exit?.exitCode === 0) return { ...common, status: 'Stopped', reason: 'exited', problem: null };

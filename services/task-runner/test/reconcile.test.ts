@@ -75,7 +75,7 @@ describe('the end of a container', () => {
     const spec = world.runtime.specOf(id)!;
     world.runtime.vanish(id);
     await world.runtime.start(spec);
-    await service.endTask.ofDeadContainer(id, { taskId: id, exitCode: 143, at: world.now() });
+    await service.endTask.ofDeadContainer(id, { taskId: id, exitCode: 143, at: world.now(), oomKilled: false });
     expect(world.store.all()[0]).toMatchObject({ status: 'Error', outcome: { reason: 'crashed', exitCode: 143 } });
     await expectBalance(world);
   });
