@@ -11,11 +11,12 @@ import {
 import type { Capacity } from '../ports/capacity';
 import type { ContainerExit, ContainerRuntime, ContainerState } from '../ports/container-runtime';
 import type { TaskStore } from '../ports/task-store';
+import { lastLines } from './last-lines';
 import type { Settler } from './settle-task';
 
 export interface EndTaskParts {
   store: TaskStore;
-  runtime: Pick<ContainerRuntime, 'inspect'>;
+  runtime: Pick<ContainerRuntime, 'inspect' | 'logs'>;
   capacity: Pick<Capacity, 'giveBack'>;
   settler: Settler;
   now: () => string;
@@ -56,7 +57,7 @@ export function createEndTask({ store, runtime, capacity, settler, now }: EndTas
         const state = await runtime.inspect(taskId);
         if (isServing(state, task)) return undefined;
         const heard = told && { exitCode: told.exitCode, finishedAt: told.at, oomKilled: told.oomKilled };
-        return outcomeOfExit(state && !state.running ? state : heard, now());
+        return outcomeOfExit(state && !state.running ? state : heard, now(), await lastLines(runtime, task));
       }),
 
     ofAbandonedStart: (taskId) =>

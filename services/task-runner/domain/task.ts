@@ -3,16 +3,16 @@ import type { ErrorKind } from '../../../shared/errors';
 /**
  * The life of a task, without I/O and without a clock.
  *
- *   Pending ──► Starting ──► Running ──► Stopping ──► Stopped | Error
- *      └───────────┴──────────────────────┘
+ *   Pending ──► Pulling ──► Starting ──► Running ──► Stopping ──► Stopped | Error
+ *      ├───────────┼───────────▲                       ▲
+ *      └───────────┴───────────┴───────────────────────┘
  *
- * Each state is stored before the side effect that it announces: `Pending` before capacity is taken, `Starting` before
- * the container exists, `Stopping` (with the outcome, already decided) before anything is taken away. So whoever finds a
+ * Each state is stored before the side effect that it announces: `Pending` before capacity is taken, `Pulling` before its
+ * image is fetched (skipped when that is there), `Starting` before the container exists, `Stopping` (with the outcome, already decided) before anything is taken away. So whoever finds a
  * task in any state, after any crash, knows what may exist and how to go on.
  */
-export type TaskStatus = 'Pending' | 'Starting' | 'Running' | 'Stopping' | 'Stopped' | 'Error';
-
-export const TASK_STATUSES = ['Pending', 'Starting', 'Running', 'Stopping', 'Stopped', 'Error'] as const;
+export const TASK_STATUSES = ['Pending', 'Pulling', 'Starting', 'Running', 'Stopping', 'Stopped', 'Error'] as const;
+export type TaskStatus = (typeof TASK_STATUSES)[number];
 
 /**
  * `wanted`: may or may not be taken; `held`: taken, under a lease; `lost`: the lease ran out, and what is to take its place
@@ -49,6 +49,8 @@ export interface Problem {
   kind: ErrorKind;
   code: string;
   detail: string;
+  /** The last that its program wrote, oldest first; empty when it never ran, or nobody could ask. */
+  logTail: readonly string[];
 }
 
 export interface Task {
@@ -87,7 +89,8 @@ export interface Task {
 }
 
 const NEXT: Record<TaskStatus, readonly TaskStatus[]> = {
-  Pending: ['Starting', 'Stopping'],
+  Pending: ['Pulling', 'Starting', 'Stopping'],
+  Pulling: ['Starting', 'Stopping'],
   Starting: ['Running', 'Stopping'],
   Running: ['Stopping'],
   Stopping: ['Stopped', 'Error'],
@@ -147,17 +150,27 @@ export function newTask(given: NewTask): Task {
   };
 }
 
-/** Its capacity is taken; from now on a container may exist. */
+/** Its capacity is taken; from now on its image is fetched. */
+export function pulling(task: Task, at: string): Task {
+  return {
+    ...moved(task, { status: 'Pulling', at, reason: 'capacity_taken', actor: 'system' }),
+    capacityState: 'held',
+  };
+}
+
+/** Its capacity is taken and its image is there; from now on a container may exist. */
 export function starting(task: Task, at: string): Task {
+  if (task.status === 'Pulling')
+    return moved(task, { status: 'Starting', at, reason: 'image_pulled', actor: 'system' });
   return {
     ...moved(task, { status: 'Starting', at, reason: 'capacity_taken', actor: 'system' }),
     capacityState: 'held',
   };
 }
 
-/** True while a container may be running, or be made, for which capacity must be held. */
+/** True while a container may be running, or is to be made, for which capacity must be held. */
 export function usesCapacity({ status }: Pick<Task, 'status'>): boolean {
-  return status === 'Starting' || status === 'Running';
+  return status === 'Pulling' || status === 'Starting' || status === 'Running';
 }
 
 /** Its lease ran out while it lives; it asks for capacity anew under `nextAllocationId`, and stays what it is meanwhile. */
@@ -230,13 +243,14 @@ export function ended(
 export function outcomeOfExit(
   exit: { exitCode: number | null; finishedAt: string | null; oomKilled: boolean } | undefined,
   at: string,
+  logTail: readonly string[] = [],
 ): Outcome {
   const common = { actor: 'system', at, finishedAt: exit?.finishedAt ?? null, exitCode: exit?.exitCode ?? null };
   const failed = (reason: string, detail: string): Outcome => ({
     ...common,
     status: 'Error',
     reason,
-    problem: { kind: 'upstream_failed', code: `task.${reason}`, detail },
+    problem: { kind: 'upstream_failed', code: `task.${reason}`, detail, logTail },
   });
   // a program may live on when memory ran out for a child of it
   if (exit?.oomKilled && exit.exitCode !== 0) {
@@ -250,7 +264,13 @@ export function outcomeOfExit(
 }
 
 /** How a start that cannot go on ends its task. */
-export function outcomeOfFailure(problem: Problem, at: string): Outcome {
+export function outcomeOfFailure(
+  failure: Pick<Problem, 'kind' | 'code' | 'detail'>,
+  at: string,
+  logTail: readonly string[] = [],
+): Outcome {
+  const { kind, code, detail } = failure;
+  const problem = { kind, code, detail, logTail };
   const reason = problem.code.slice(problem.code.indexOf('.') + 1);
   return { status: 'Error', reason, actor: 'system', at, finishedAt: null, exitCode: null, problem };
 }

@@ -1,15 +1,18 @@
 import { z } from 'zod';
 import { uuid } from '../../../shared/contracts/fields';
 import { REFUSED_GRANTS } from '../../../shared/contracts/inventory';
-import { checkIfMatch, entityTag, idempotencyKey } from '../../../shared/http/conditions';
+import { checkIfMatch, entityTag, idempotencyKey, prefers } from '../../../shared/http/conditions';
 import { decodeCursor, pageOutput, pageQuery } from '../../../shared/http/paging';
-import { route, type Caller, type Route } from '../../../shared/http/route';
+import { route, type Route } from '../../../shared/http/route';
+import type { createFollowTask } from '../application/follow-task';
 import type { createGetTask, createListTasks } from '../application/read-tasks';
-import type { Requester } from '../application/requester';
 import type { createStartTask } from '../application/start-task';
 import type { createStopTask } from '../application/stop-task';
 import type { ServiceType } from '../domain/service-type';
+import { followRoute } from './follow-route';
+import { requesterOf } from './requester-of';
 import {
+  acceptedSchema,
   serviceTypeName,
   serviceTypeSchema,
   startedSchema,
@@ -17,6 +20,7 @@ import {
   stoppedSchema,
   taskDetailSchema,
   taskSchema,
+  toAcceptedWire,
   toServiceTypeWire,
   toStartedWire,
   toStoppedWire,
@@ -29,21 +33,32 @@ export interface TaskUseCases {
   stopTask: ReturnType<typeof createStopTask>;
   getTask: ReturnType<typeof createGetTask>;
   listTasks: ReturnType<typeof createListTasks>;
+  followTask: ReturnType<typeof createFollowTask>;
   serviceTypes: ReadonlyMap<string, ServiceType>;
 }
 
 const taskId = z.object({ id: uuid });
 
-export function taskRoutes({ startTask, stopTask, getTask, listTasks, serviceTypes }: TaskUseCases): Route[] {
+export function taskRoutes({
+  startTask,
+  stopTask,
+  getTask,
+  listTasks,
+  followTask,
+  serviceTypes,
+}: TaskUseCases): Route[] {
   return [
     route({
       method: 'post',
       path: '/api/tasks',
-      summary: 'Start a container for a user and wait until it serves',
+      summary: 'Start a container for a user: 201 when it serves within ten seconds, else 202 and it goes on',
       access: { permission: 'task:create' },
-      headers: { 'Idempotency-Key': 'the same key and body get the same task' },
+      headers: {
+        'Idempotency-Key': 'the same key and body get the same task',
+        Prefer: '`respond-async`: do not wait until it serves',
+      },
       body: z.strictObject({ userId: uuid, serviceType: serviceTypeName }),
-      responses: { 201: startedSchema },
+      responses: { 201: startedSchema, 202: acceptedSchema },
       errors: [
         'task.unknown_service_type',
         'task.not_for_others',
@@ -52,6 +67,7 @@ export function taskRoutes({ startTask, stopTask, getTask, listTasks, serviceTyp
         ...REFUSED_GRANTS,
         'runtime.unavailable',
         'runtime.image_missing',
+        'runtime.pull_failed',
         'task.start_failed',
         'task.start_interrupted',
         'task.start_refused',
@@ -61,8 +77,12 @@ export function taskRoutes({ startTask, stopTask, getTask, listTasks, serviceTyp
       handle: async (input) => {
         const { body, caller } = input;
         const idempotency = idempotencyKey(input.header('idempotency-key'), [caller.sub, 'POST /api/tasks'], body);
-        const task = await startTask({ ...body, requester: requesterOf(caller), idempotency });
-        return { status: 201, body: toStartedWire(task), headers: { Location: `/api/tasks/${task.id}` } };
+        const background = prefers(input.header('prefer'), 'respond-async');
+        const task = await startTask({ ...body, requester: requesterOf(caller), idempotency, background });
+        const headers = { Location: `/api/tasks/${task.id}` };
+        if (task.startTime !== null) return { status: 201, body: toStartedWire(task), headers };
+        const applied = background ? { 'Preference-Applied': 'respond-async' } : {};
+        return { status: 202, body: toAcceptedWire(task), headers: { ...headers, ...applied } };
       },
     }),
     route({
@@ -99,6 +119,7 @@ export function taskRoutes({ startTask, stopTask, getTask, listTasks, serviceTyp
         return { status: 200, body: toTaskDetailWire(task), headers: { ETag: entityTag(version) } };
       },
     }),
+    followRoute(followTask),
     route({
       method: 'delete',
       path: '/api/tasks/{id}',
@@ -123,8 +144,4 @@ export function taskRoutes({ startTask, stopTask, getTask, listTasks, serviceTyp
       handle: () => Promise.resolve({ status: 200, body: [...serviceTypes.values()].map(toServiceTypeWire) }),
     }),
   ];
-}
-
-function requesterOf(caller: Caller): Requester {
-  return { sub: caller.sub, admin: caller.may('task:admin', 'api/tasks') };
 }

@@ -26,8 +26,11 @@ describe('the life of a task', () => {
       TASK_STATUSES.filter((to) => isLegal(from, to)).map((to) => `${from} -> ${to}`),
     );
     expect(legal).toEqual([
+      'Pending -> Pulling',
       'Pending -> Starting',
       'Pending -> Stopping',
+      'Pulling -> Starting',
+      'Pulling -> Stopping',
       'Starting -> Running',
       'Starting -> Stopping',
       'Running -> Stopping',
