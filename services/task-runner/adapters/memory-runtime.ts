@@ -171,6 +171,7 @@ export class MemoryRuntime implements ContainerRuntime {
     signal: AbortSignal,
   ): Promise<void> {
     await this.call('watch', undefined, () => undefined);
+    if (signal.aborted) return;
     await new Promise<void>((resolve, reject) => {
       const watcher = { onExit: handlers.onExit, fail: reject };
       this.watchers.add(watcher);

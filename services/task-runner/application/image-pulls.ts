@@ -53,10 +53,10 @@ export class ImagePulls {
       cut.abort(
         pullFailed(image, `nothing arrived from its registry for ${Math.round(this.silenceMs / 1000)} seconds`),
       );
-    let timer = setTimeout(fail, this.silenceMs);
+    let timer = setTimeout(fail, this.silenceMs).unref();
     const hear = (progress: PullProgress): void => {
       clearTimeout(timer);
-      timer = setTimeout(fail, this.silenceMs);
+      timer = setTimeout(fail, this.silenceMs).unref();
       pull.last = progress;
       for (const caller of pull.callers) caller(progress);
     };

@@ -34,7 +34,7 @@ export async function pullImage(
       (found) => found?.task.status !== task.status && unwanted.abort(),
       () => undefined, // the store is away: the pull goes on
     );
-  }, LOOK_MS);
+  }, LOOK_MS).unref();
   try {
     await pulls.pull(type.image, (progress) => news.pulled(task.id, progress), given);
     return 'pulled';
