@@ -40,19 +40,22 @@ export class SlowRegistry {
   }
 
   /**
-   * An image with layers of these sizes. With `silent` it sends the first half of each layer and then nothing until `speak`.
+   * An image with layers of these sizes, and perhaps one more with a program that it runs. With `silent` it sends the first half of each layer and then nothing until `speak`.
    * @returns its name
    */
-  publish(name: string, layerBytes: readonly number[], { silent = false } = {}): string {
-    const layers = layerBytes.map((size) =>
-      this.keep(tarOf(`file-${randomBytes(4).toString('hex')}`, randomBytes(size))),
-    );
+  publish(
+    name: string,
+    layerBytes: readonly number[],
+    { silent = false, program }: { silent?: boolean; program?: { tar: Buffer; path: string } } = {},
+  ): string {
+    const files = layerBytes.map((size) => tarOf(`file-${randomBytes(4).toString('hex')}`, randomBytes(size)));
+    const layers = [...files, ...(program ? [program.tar] : [])].map((tar) => this.keep(tar));
     const config = this.keep(
       Buffer.from(
         JSON.stringify({
-          architecture: 'amd64',
+          architecture: process.arch === 'x64' ? 'amd64' : process.arch,
           os: 'linux',
-          config: {},
+          config: program ? { Entrypoint: [program.path], User: '65532:65532' } : {},
           rootfs: { type: 'layers', diff_ids: layers.map(({ digest }) => digest) },
         }),
       ),
