@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { ContainerExit, ContainerRuntime, ContainerSpec, LogLine, LogsWanted } from '../ports/container-runtime';
+import type { ContainerExit, ContainerSpec, LogLine, LogsWanted } from '../ports/container-runtime';
 import { pullContract } from './image-pull.contract';
 import type { RuntimeHarness } from './runtime-harness';
 
