@@ -8,21 +8,22 @@ import type Docker from 'dockerode';
 import { Failure } from './failure';
 import { root } from './instance';
 
-const TAG = 'resource-manager/demo:1';
 const SOURCES_LABEL = 'resource-manager.sources';
-const folder = path.join(root, 'deploy', 'images', 'demo');
 
 /** The image of the service type `demo`. */
 export function ensureDemoImage(docker: Docker): Promise<'there' | 'built'> {
-  return ensureImage(docker, TAG, folder);
+  const folder = path.join(root, 'deploy', 'images', 'demo');
+  return ensureGoImage(docker, { tag: 'resource-manager/demo:1', folder, program: 'demo' });
 }
 
 /**
- * Builds an image when the engine has none, or one from other sources. The program (Go, in `folder`, whose name it gets)
- * is compiled here and the image is that one file, so no registry is asked for anything.
+ * Builds an image from a Go program and a Dockerfile in `folder` when the engine has none, or one from other sources. The
+ * program is compiled here and the image is that one file, so no registry is asked for anything.
  */
-export async function ensureImage(docker: Docker, tag: string, folder: string): Promise<'there' | 'built'> {
-  const program = path.basename(folder);
+export async function ensureGoImage(
+  docker: Docker,
+  { tag, folder, program }: { tag: string; folder: string; program: string },
+): Promise<'there' | 'built'> {
   const sources = hashOf(folder);
   const present = await docker.listImages({ filters: JSON.stringify({ reference: [tag] }) });
   if (present.some((image) => image.Labels?.[SOURCES_LABEL] === sources)) return 'there';

@@ -10,6 +10,8 @@ import { HttpReadinessProbe } from './adapters/http-readiness-probe';
 import { readServiceTypes } from './adapters/service-types-file';
 import { taskSchema } from './adapters/task-schema';
 import { createEndTask } from './application/end-task';
+import { createFollowTask } from './application/follow-task';
+import { ImagePulls } from './application/image-pulls';
 import { createGetTask, createListTasks } from './application/read-tasks';
 import { createReconcile } from './application/reconcile';
 import { createRenewLeases, keepRenewing } from './application/renew-leases';
@@ -17,6 +19,7 @@ import { createSettler } from './application/settle-task';
 import { createStartTask } from './application/start-task';
 import { createStopTask } from './application/stop-task';
 import { createDeleteVolume, createListVolumes } from './application/volumes';
+import { TaskNews } from './application/task-news';
 import { watchContainers, type Watch } from './application/watch-containers';
 import { configure } from './config';
 import { taskRoutes } from './http/routes';
@@ -33,7 +36,10 @@ runService(APP_ID, configure, (config, { logger, metrics, sidecar, stopping }) =
     connectDocker(config),
   );
   const capacity = new DaprCapacity(sidecar, config.TASK_LEASE_SECONDS);
+  const news = new TaskNews();
   const settler = createSettler({
+    pulls: new ImagePulls(runtime),
+    news,
     store,
     runtime,
     capacity,
@@ -58,6 +64,7 @@ runService(APP_ID, configure, (config, { logger, metrics, sidecar, stopping }) =
     now,
     newId: randomUUID,
     newSecret: () => randomBytes(16).toString('hex'),
+    logger,
   });
 
   let schemaReady = false;
@@ -77,6 +84,7 @@ runService(APP_ID, configure, (config, { logger, metrics, sidecar, stopping }) =
       stopTask: createStopTask({ store, settler, now }),
       getTask: createGetTask({ store }),
       listTasks: createListTasks({ store }),
+      followTask: createFollowTask({ store, news, stopping }),
       serviceTypes,
       listVolumes: createListVolumes(runtime),
       deleteVolume: createDeleteVolume(runtime),

@@ -17,6 +17,7 @@ import type { Metrics } from './metrics';
 import { openApiDocument } from './openapi';
 import { toProblem } from './problem';
 import type { Caller, Route } from './route';
+import { sendStream } from './stream';
 
 export interface AppOptions {
   service: string;
@@ -147,7 +148,8 @@ function handlerOf(route: Route, options: AppOptions): RequestHandler {
     });
     response.status(output.status);
     for (const [name, value] of Object.entries(output.headers ?? {})) response.setHeader(name, value);
-    if (output.body === undefined) response.end();
+    if (output.stream) await sendStream(response, route.mediaType ?? 'text/plain', output.stream);
+    else if (output.body === undefined) response.end();
     else response.json(output.body);
   };
 }
@@ -253,8 +255,12 @@ function parse(schema: z.ZodType | undefined, value: unknown, part: string, faul
 }
 
 function answerError({ logger }: AppOptions): ErrorRequestHandler {
-  return (error: unknown, request, response, next) => {
-    if (response.headersSent) return next(error);
+  return (error: unknown, request, response, _next) => {
+    if (response.headersSent) {
+      // a stream that broke: cutting it off is all that can still be said to the client
+      logger.warn(messageOf(error), { error, activity: `${request.method} ${request.path}` });
+      return void response.destroy();
+    }
     const problem = toProblem(asAppError(error), String(response.getHeader('X-Request-Id')));
     response.locals['code'] = problem.body['code'];
     if (problem.status === 500) {

@@ -60,3 +60,8 @@ export const IDEMPOTENCY_TTL_SECONDS = 86_400;
 export function checkFingerprint(key: IdempotencyKey, remembered: string): void {
   if (key.fingerprint !== remembered) throw idempotencyKeyReused();
 }
+
+/** True when the client states this preference (`Prefer`, RFC 7240), for example `respond-async`. */
+export function prefers(header: string | undefined, preference: string): boolean {
+  return (header ?? '').split(',').some((stated) => stated.split(/[;=]/)[0]?.trim().toLowerCase() === preference);
+}

@@ -45,7 +45,7 @@ function operationOf(route: Route): ZodOpenApiOperationObject {
           status,
           schema === null
             ? { description: 'Done' }
-            : { description: 'Success', content: { 'application/json': { schema } } },
+            : { description: 'Success', content: { [route.mediaType ?? 'application/json']: { schema } } },
         ]),
       ),
       ...Object.fromEntries(Object.entries(COMMON_ERRORS).map(([status, text]) => [status, problem(text)])),

@@ -35,6 +35,11 @@ export interface Input<P, Q, B> {
 export interface Output {
   status: number;
   body?: unknown;
+  /**
+   * Sent piece by piece as it comes, instead of `body`, as fast as the client reads. It must end when the input's `signal`
+   * aborts, and when the service stops.
+   */
+  stream?: AsyncIterable<string>;
   headers?: Record<string, string>;
 }
 
@@ -57,6 +62,8 @@ export interface RouteDefinition<
   headers?: Record<string, string>;
   /** Success statuses and what they carry; `null` for no content. */
   responses: Record<number, z.ZodType | null>;
+  /** Media type of what it carries; JSON unless told. */
+  mediaType?: string;
   /** Codes of the errors of its own, beside those that every route has. */
   errors?: readonly string[];
   /** Largest request body; 64 KiB unless told. */

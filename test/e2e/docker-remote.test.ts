@@ -1,9 +1,9 @@
-import Docker from 'dockerode';
+import type Docker from 'dockerode';
 import { connectDocker, type DockerSettings } from '../../services/task-runner/adapters/docker-connection';
 import { DockerRuntime } from '../../services/task-runner/adapters/docker-runtime';
 import { containerRuntimeContract } from '../../services/task-runner/test/container-runtime.contract';
 import { silentLogger } from '../../shared/logging/logger';
-import { dockerHarness } from './support/docker-harness';
+import { DockerHarness } from './support/docker-harness';
 import { engine } from './support/docker-relay';
 import { SshEngine } from './support/ssh-engine';
 import { TlsEngine } from './support/tls-engine';
@@ -20,14 +20,18 @@ beforeAll(async () => {
   await sshEngine.start();
 }, 60_000);
 afterAll(async () => {
+  for (const harness of harnesses) await harness.close();
   tlsEngine.stop();
   await sshEngine.stop();
-  for (const instance of ['contract-tls', 'contract-ssh']) {
-    await new Docker().getNetwork(`resource-manager-${instance}-closed`).remove();
-  }
 });
 
 const connect = (settings: DockerSettings): Docker => connectDocker(settings, sshEngine.ssh);
+const harnesses: DockerHarness[] = [];
+function harnessOf(settings: DockerSettings, instance: string): ReturnType<DockerHarness['open']> {
+  const harness = new DockerHarness(connect(settings), instance);
+  harnesses.push(harness);
+  return harness.open();
+}
 const refusalOf = (settings: DockerSettings): Promise<unknown> =>
   new DockerRuntime({ instance: 'contract', bindAddress: '127.0.0.1', logger: silentLogger }, connect(settings))
     .ping()
@@ -42,9 +46,7 @@ const refused = (why: RegExp) => ({
   cause: expect.objectContaining({ message: expect.stringMatching(why) }),
 });
 
-containerRuntimeContract('docker behind TLS', async () =>
-  dockerHarness(connect(tlsEngine.settings('own')), 'contract-tls'),
-);
+containerRuntimeContract('docker behind TLS', () => harnessOf(tlsEngine.settings('own'), 'contract-tls'));
 
 describe('TLS', () => {
   test('when the engine has a certificate of another authority, then it counts as away', async () => {
@@ -63,9 +65,7 @@ describe('TLS', () => {
   });
 });
 
-containerRuntimeContract('docker behind SSH', async () =>
-  dockerHarness(connect({ DOCKER_HOST: 'ssh://engine' }), 'contract-ssh'),
-);
+containerRuntimeContract('docker behind SSH', () => harnessOf({ DOCKER_HOST: 'ssh://engine' }, 'contract-ssh'));
 
 describe('SSH', () => {
   test('when the path of a socket is named, then that engine is used', async () => {

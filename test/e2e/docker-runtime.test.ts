@@ -8,13 +8,14 @@ import { DockerRuntime } from '../../services/task-runner/adapters/docker-runtim
 import { containerRuntimeContract } from '../../services/task-runner/test/container-runtime.contract';
 import { volumesContract } from '../../services/task-runner/test/volumes.contract';
 import { silentLogger } from '../../shared/logging/logger';
-import { dockerHarness } from './support/docker-harness';
+import { DockerHarness } from './support/docker-harness';
 
 const docker = new Docker();
 const options = { instance: 'contract', bindAddress: '127.0.0.1', logger: silentLogger };
 const runtime = new DockerRuntime(options);
 
-containerRuntimeContract('docker', async () => dockerHarness(docker, options.instance));
+const harness = new DockerHarness(docker, options.instance);
+containerRuntimeContract('docker', () => harness.open());
 
 volumesContract('docker', async () => ({
   runtime,
@@ -44,5 +45,5 @@ test('when an engine takes the call and never answers, then it counts as away wi
 }, 20_000);
 
 afterAll(async () => {
-  await docker.getNetwork('resource-manager-contract-closed').remove();
+  await harness.close();
 });

@@ -31,7 +31,7 @@ async function usesOf(userId: string): Promise<number | undefined> {
   return answer?.status === 200 ? (answer.body as unknown[]).length : undefined;
 }
 
-const isTransient = ({ status }: Listed): boolean => ['Pending', 'Starting', 'Stopping'].includes(status);
+const isTransient = ({ status }: Listed): boolean => ['Pending', 'Pulling', 'Starting', 'Stopping'].includes(status);
 
 describe('kill -9 of task-runner', () => {
   test('when it comes right after ends were committed, with the broker away, then each end still becomes one usage record', async () => {

@@ -159,23 +159,6 @@ describe('what is started', () => {
     expect(await containersOf(tasks.map(({ taskId }) => taskId))).toEqual([]);
   });
 
-  test('when the image is missing, then a clear error, an Error task, and no capacity is held', async () => {
-    const free = await freeUnits('local-cpu');
-    const answer = await startTask(asUser, user, 'jupyter');
-    expect(answer).toMatchObject({
-      status: 502,
-      body: { code: 'runtime.image_missing', detail: expect.stringContaining('quay.io/jupyter/base-notebook') },
-    });
-    const { taskId } = answer.body as Started;
-    expect(await taskOf(asUser, taskId)).toMatchObject({
-      status: 'Error',
-      reason: 'image_missing',
-      startTime: null,
-      error: { code: 'runtime.image_missing' },
-    });
-    expect(await freeUnits('local-cpu')).toBe(free);
-  });
-
   test('when the pool is full, then 409 with what is free, and there is no further task', async () => {
     const taken = await call('POST', `allocation/resource_pools/${await poolId()}/allocations`, {
       token: tokenFor(user, 'service'),

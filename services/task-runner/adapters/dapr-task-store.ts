@@ -104,7 +104,7 @@ export class DaprTaskStore implements TaskStore {
     const rows = await this.sidecar.query(
       `SELECT jsonb_build_object('id', document -> 'id', 'createdAt', document -> 'createdAt', 'poolId', document -> 'poolId',
          'allocationId', document -> 'allocationId', 'capacityState', document -> 'capacityState')::text
-       FROM tasks WHERE document ->> 'open' = 'true' AND document ->> 'status' IN ('Starting', 'Running', 'Stopping')
+       FROM tasks WHERE document ->> 'open' = 'true' AND document ->> 'status' IN ('Pulling', 'Starting', 'Running', 'Stopping')
          AND document ->> 'capacityState' IN ('held', 'lost')
          ${after === undefined ? '' : `AND (document ->> 'createdAt', document ->> 'id') > ($2, $3)`}
        ORDER BY document ->> 'createdAt', document ->> 'id' LIMIT $1`,

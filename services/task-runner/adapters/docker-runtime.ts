@@ -8,12 +8,19 @@ import type {
   ContainerSpec,
   ContainerState,
   ContainerSummary,
+  LogLine,
+  LogsWanted,
+  PullProgress,
+  StatsSample,
 } from '../ports/container-runtime';
 import type { Volumes } from '../ports/volumes';
 import { ANSWER_MS, ask, refusedStart, START_MS, statusOf } from './docker-ask';
 import { containerName, createOptions, LABEL } from './docker-container';
 import { DockerDisk } from './docker-disk';
+import { logLines } from './docker-logs';
 import { DockerNetworks } from './docker-network';
+import { followPull } from './docker-pull';
+import { sampleOf } from './docker-stats';
 import { DockerVolumes, giveVolumes, removeHelper } from './docker-volumes';
 import { watchExits } from './docker-watch';
 
@@ -26,9 +33,7 @@ export interface DockerRuntimeOptions {
 }
 
 /** Every call of dockerode takes a signal; its types do not know it of all. */
-interface Interruptible {
-  ping(options: { abortSignal: AbortSignal }): Promise<unknown>;
-}
+type Interruptible<Call extends string> = Record<Call, (options: { abortSignal: AbortSignal }) => Promise<unknown>>;
 
 /** Containers on a Docker Engine. */
 export class DockerRuntime implements ContainerRuntime {
@@ -47,7 +52,19 @@ export class DockerRuntime implements ContainerRuntime {
   }
 
   async ping(): Promise<void> {
-    await ask(ANSWER_MS, (abortSignal) => (this.docker as unknown as Interruptible).ping({ abortSignal }));
+    await ask(ANSWER_MS, (abortSignal) => (this.docker as unknown as Interruptible<'ping'>).ping({ abortSignal }));
+  }
+
+  async hasImage(image: string): Promise<boolean> {
+    const local = this.docker.getImage(image) as unknown as Interruptible<'inspect'>;
+    return (await this.unlessGone(ANSWER_MS, (abortSignal) => local.inspect({ abortSignal }))) !== undefined;
+  }
+
+  async pull(image: string, onProgress: (progress: PullProgress) => void, signal: AbortSignal): Promise<void> {
+    if (await this.hasImage(image)) return;
+    // no answer comes before the registry's: for how long that may take, the caller decides
+    const answer = this.docker.pull(image, { abortSignal: signal });
+    await followPull(image, answer, onProgress, signal);
   }
 
   async start(spec: ContainerSpec): Promise<ContainerState> {
@@ -114,13 +131,37 @@ export class DockerRuntime implements ContainerRuntime {
     });
   }
 
+  async *logs(taskId: string, wanted: LogsWanted, signal: AbortSignal): AsyncGenerator<LogLine> {
+    const { tail, since, follow = false } = wanted;
+    const container = this.docker.getContainer(containerName(taskId));
+    const options = {
+      ...{ stdout: true, stderr: true, timestamps: true },
+      ...(tail === undefined ? {} : { tail }),
+      ...(since === undefined ? {} : { since: String(Date.parse(since) / 1000) }),
+    };
+    const found = await this.unlessGone<NodeJS.ReadableStream | Buffer>(ANSWER_MS, (abortSignal) =>
+      follow
+        ? container.logs({ ...options, follow, abortSignal })
+        : container.logs({ ...options, follow, abortSignal }),
+    );
+    if (found !== undefined) yield* logLines(Buffer.isBuffer(found) ? [found] : found, signal);
+  }
+
+  async stats(taskId: string): Promise<StatsSample | undefined> {
+    const container = this.docker.getContainer(containerName(taskId));
+    const how = { stream: false as const, 'one-shot': true };
+    return sampleOf(
+      await this.unlessGone(ANSWER_MS, (abortSignal) => container.stats({ ...how, abortSignal } as typeof how)),
+    );
+  }
+
   async watch(
     handlers: { onReady: () => void; onExit: (exit: ContainerExit) => void },
     signal: AbortSignal,
   ): Promise<void> {
     const filters = {
       type: ['container' as const],
-      event: ['die'],
+      event: ['die', 'oom'],
       label: [`${LABEL.instance}=${this.options.instance}`],
     };
     const stream = await ask(ANSWER_MS, (abortSignal) => {

@@ -5,7 +5,8 @@ import type { ContainerExit } from '../ports/container-runtime';
 import { LABEL } from './docker-container';
 
 /** One line of Docker's event stream, as far as we read it. */
-const exitEvent = z.object({
+const containerEvent = z.object({
+  Action: z.string(),
   time: z.number(),
   timeNano: z.number().optional(),
   Actor: z.object({ Attributes: z.record(z.string(), z.string()) }),
@@ -34,11 +35,13 @@ export async function watchExits(
     stream.once('end', () => fail('the event stream ended'));
     stream.once('close', () => fail('the event stream was cut'));
     let rest = '';
+    // Docker tells first that memory ran out, and then, perhaps, that the container has ended
+    const outOfMemory = new Set<string>();
     stream.setEncoding('utf8');
     stream.on('data', (chunk: string) => {
       const lines = (rest + chunk).split('\n');
       rest = lines.pop() ?? '';
-      for (const exit of lines.flatMap(exitOf)) handlers.onExit(exit);
+      for (const exit of lines.flatMap((line) => exitOf(line, outOfMemory))) handlers.onExit(exit);
     });
     cleanUp = () => {
       clearInterval(timer);
@@ -56,23 +59,28 @@ export async function watchExits(
 }
 
 /** A line that is no such event says nothing of ours; what it would have told, the next round of looking finds. */
-function exitOf(line: string): ContainerExit[] {
+function exitOf(line: string, outOfMemory: Set<string>): ContainerExit[] {
   let raw: unknown;
   try {
     raw = JSON.parse(line);
   } catch {
     return [];
   }
-  const parsed = exitEvent.safeParse(raw);
+  const parsed = containerEvent.safeParse(raw);
   const taskId = parsed.data?.Actor.Attributes[LABEL.task];
   if (!parsed.success || taskId === undefined) return [];
-  const { time, timeNano, Actor } = parsed.data;
+  const { Action, time, timeNano, Actor } = parsed.data;
+  if (Action === 'oom') {
+    outOfMemory.add(taskId);
+    return [];
+  }
   const exitCode = Number(Actor.Attributes['exitCode']);
   return [
     {
       taskId,
       exitCode: Number.isInteger(exitCode) ? exitCode : null,
       at: new Date(timeNano === undefined ? time * 1000 : Math.floor(timeNano / 1e6)).toISOString(),
+      oomKilled: outOfMemory.delete(taskId),
     },
   ];
 }

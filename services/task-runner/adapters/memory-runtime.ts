@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { imageMissing, runtimeUnavailable, startFailed } from '../domain/errors';
 import type {
   ContainerExit,
@@ -5,15 +6,30 @@ import type {
   ContainerSpec,
   ContainerState,
   ContainerSummary,
+  LogLine,
+  LogsWanted,
+  PullProgress,
+  StatsSample,
 } from '../ports/container-runtime';
 import { MemoryVolumes } from './memory-volumes';
 
-type Call = 'ping' | 'start' | 'inspect' | 'stop' | 'remove' | 'list' | 'watch';
+type Call = 'ping' | 'image' | 'pull' | 'start' | 'inspect' | 'stop' | 'remove' | 'list' | 'logs' | 'stats' | 'watch';
 
 interface Held {
   spec: ContainerSpec;
   state: ContainerState;
   createdAt: string;
+  lines: LogLine[];
+  /** Wakes whoever follows its lines. */
+  readers: Set<() => void>;
+}
+
+/** An image that a registry holds. */
+export interface RemoteImage {
+  /** Bytes; each arrives in pieces of a quarter. */
+  layers: readonly number[];
+  /** Called before each piece; what it throws, the pull throws, and while it waits nothing moves. */
+  piece?: (bytesSoFar: number) => void | Promise<void>;
 }
 
 /**
@@ -23,6 +39,8 @@ interface Held {
 export class MemoryRuntime implements ContainerRuntime {
   /** What can be started; others are missing. */
   readonly images = new Set(['memory/web']);
+  /** What can be pulled. */
+  readonly registry = new Map<string, RemoteImage>();
   /** Every call in order, as `start <task id>`. */
   readonly calls: string[] = [];
   /** While true, every call fails and every watch breaks, but the containers go on. */
@@ -30,6 +48,9 @@ export class MemoryRuntime implements ContainerRuntime {
   readonly volumes: MemoryVolumes;
   /** Called before and after each call; what it throws, the call throws. */
   interfere: (when: 'before' | 'after', call: Call, taskId: string | undefined) => void | Promise<void> = () => {};
+
+  /** What `stats` tells of a container beside a little of everything, by task. */
+  readonly used = new Map<string, Partial<StatsSample>>();
 
   private readonly containers = new Map<string, Held>();
   private readonly watchers = new Set<{ onExit: (exit: ContainerExit) => void; fail: (error: unknown) => void }>();
@@ -44,6 +65,28 @@ export class MemoryRuntime implements ContainerRuntime {
 
   ping(): Promise<void> {
     return this.call('ping', undefined, () => undefined);
+  }
+
+  hasImage(image: string): Promise<boolean> {
+    return this.call('image', image, () => this.images.has(image));
+  }
+
+  async pull(image: string, onProgress: (progress: PullProgress) => void, signal: AbortSignal): Promise<void> {
+    await this.call('pull', image, () => signal.throwIfAborted());
+    if (this.images.has(image)) return;
+    const remote = this.registry.get(image);
+    if (!remote) throw imageMissing(image, 'manifest unknown');
+    const totalBytes = remote.layers.reduce((sum, size) => sum + size, 0);
+    let bytes = 0;
+    for (const size of remote.layers.flatMap((layer) => Array<number>(4).fill(layer / 4))) {
+      await unlessAborted(
+        signal,
+        Promise.resolve(remote.piece?.(bytes)).then(() => turn()),
+      );
+      bytes += size;
+      onProgress({ bytes, totalBytes, percent: Math.floor((100 * bytes) / totalBytes) });
+    }
+    this.images.add(image);
   }
 
   start(spec: ContainerSpec): Promise<ContainerState> {
@@ -62,7 +105,7 @@ export class MemoryRuntime implements ContainerRuntime {
         oomKilled: false,
       };
       this.volumes.make(spec, this.now());
-      this.containers.set(spec.taskId, { spec, state, createdAt: this.now() });
+      this.containers.set(spec.taskId, { spec, state, createdAt: this.now(), lines: [], readers: new Set() });
       return state;
     });
   }
@@ -95,11 +138,48 @@ export class MemoryRuntime implements ContainerRuntime {
     );
   }
 
+  async *logs(taskId: string, wanted: LogsWanted, signal: AbortSignal): AsyncGenerator<LogLine> {
+    const held = await this.call('logs', taskId, () => this.containers.get(taskId));
+    if (!held) return;
+    const since = wanted.since ?? '';
+    let next = held.lines.findIndex(({ at }) => at >= since);
+    if (next === -1) next = held.lines.length;
+    if (wanted.tail !== undefined) next = Math.max(next, held.lines.length - wanted.tail);
+    while (!signal.aborted) {
+      const line = held.lines[next];
+      if (line) {
+        next += 1;
+        yield line;
+      } else if (wanted.follow && held.state.running) {
+        await new Promise<void>((resolve) => {
+          const wake = (): void => {
+            held.readers.delete(wake);
+            resolve();
+          };
+          held.readers.add(wake);
+          signal.addEventListener('abort', wake, { once: true });
+        });
+        if (this.away) throw runtimeUnavailable('went away');
+      } else return;
+    }
+  }
+
+  stats(taskId: string): Promise<StatsSample | undefined> {
+    return this.call('stats', taskId, () => {
+      const held = this.containers.get(taskId);
+      if (!held?.state.running) return undefined;
+      const { memoryBytes: memoryLimitBytes } = held.spec.fence;
+      const idle = { cpuNanos: 1_000_000, memoryBytes: 1_000_000, networkRxBytes: 0, networkTxBytes: 0, pids: 1 };
+      return { at: this.now(), memoryLimitBytes, ...idle, ...this.used.get(taskId) };
+    });
+  }
+
   async watch(
     handlers: { onReady: () => void; onExit: (exit: ContainerExit) => void },
     signal: AbortSignal,
   ): Promise<void> {
     await this.call('watch', undefined, () => undefined);
+    if (signal.aborted) return;
     await new Promise<void>((resolve, reject) => {
       const watcher = { onExit: handlers.onExit, fail: reject };
       this.watchers.add(watcher);
@@ -118,8 +198,16 @@ export class MemoryRuntime implements ContainerRuntime {
     const finishedAt = this.now();
     const oomKilled = how.oomKilled ?? false;
     held.state = { ...held.state, running: false, port: null, finishedAt, exitCode, oomKilled };
+    held.readers.forEach((wake) => wake());
     if (how.untold) return;
-    for (const watcher of this.watchers) watcher.onExit({ taskId, exitCode, at: finishedAt });
+    for (const watcher of this.watchers) watcher.onExit({ taskId, exitCode, at: finishedAt, oomKilled });
+  }
+
+  /** For tests: the container's program writes a line. */
+  print(taskId: string, text: string, stream: LogLine['stream'] = 'stdout'): void {
+    const held = this.containers.get(taskId);
+    held?.lines.push({ stream, at: this.now(), text });
+    held?.readers.forEach((wake) => wake());
   }
 
   /** For tests: somebody removed the container behind our back. */
@@ -136,19 +224,28 @@ export class MemoryRuntime implements ContainerRuntime {
     this.away = true;
     for (const watcher of this.watchers) watcher.fail(runtimeUnavailable('went away'));
     this.watchers.clear();
+    for (const { readers } of this.containers.values()) readers.forEach((wake) => wake());
   }
 
   comeBack(): void {
     this.away = false;
   }
 
-  private async call<T>(call: Call, taskId: string | undefined, work: () => T): Promise<T> {
-    this.calls.push(taskId === undefined ? call : `${call} ${taskId}`);
+  /** @param about the task, or the image */
+  private async call<T>(call: Call, about: string | undefined, work: () => T): Promise<T> {
+    this.calls.push(about === undefined ? call : `${call} ${about}`);
     await Promise.resolve(); // never in the caller's own turn, as a real runtime
     if (this.away) throw runtimeUnavailable('memory runtime is away');
-    await this.interfere('before', call, taskId);
+    await this.interfere('before', call, about);
     const result = work();
-    await this.interfere('after', call, taskId);
+    await this.interfere('after', call, about);
     return result;
   }
+}
+
+function unlessAborted<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+    work.then(resolve, reject);
+  });
 }

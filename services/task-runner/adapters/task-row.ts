@@ -21,6 +21,8 @@ const problem = z.object({
   ]),
   code: z.string(),
   detail: z.string(),
+  // rows from before failures told it have none
+  logTail: z.array(z.string()).default([]),
 });
 
 /** A task as it lies in the state store. Only ever extended, since rows are kept for ever. */

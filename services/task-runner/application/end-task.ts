@@ -1,21 +1,15 @@
 import { hasCode } from '../../../shared/errors';
-import {
-  hasEnded,
-  outcomeOfExit,
-  outcomeOfFailure,
-  stopping,
-  wantedAllocation,
-  type Outcome,
-  type Task,
-} from '../domain/task';
+import { outcomeOfExit, outcomeOfFailure, type Outcome } from '../domain/outcome';
+import { hasEnded, stopping, wantedAllocation, type Task } from '../domain/task';
 import type { Capacity } from '../ports/capacity';
 import type { ContainerExit, ContainerRuntime, ContainerState } from '../ports/container-runtime';
 import type { TaskStore } from '../ports/task-store';
+import { lastLines } from './last-lines';
 import type { Settler } from './settle-task';
 
 export interface EndTaskParts {
   store: TaskStore;
-  runtime: Pick<ContainerRuntime, 'inspect'>;
+  runtime: Pick<ContainerRuntime, 'inspect' | 'logs'>;
   capacity: Pick<Capacity, 'giveBack'>;
   settler: Settler;
   now: () => string;
@@ -55,8 +49,8 @@ export function createEndTask({ store, runtime, capacity, settler, now }: EndTas
         if (task.status !== 'Running') return undefined;
         const state = await runtime.inspect(taskId);
         if (isServing(state, task)) return undefined;
-        const heard = told && { exitCode: told.exitCode, finishedAt: told.at, oomKilled: false };
-        return outcomeOfExit(state && !state.running ? state : heard, now());
+        const heard = told && { exitCode: told.exitCode, finishedAt: told.at, oomKilled: told.oomKilled };
+        return outcomeOfExit(state && !state.running ? state : heard, now(), await lastLines(runtime, task));
       }),
 
     ofAbandonedStart: (taskId) =>

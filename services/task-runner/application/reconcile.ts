@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../../../shared/errors';
 import type { Logger } from '../../../shared/logging/logger';
 import { hasEnded } from '../domain/task';
@@ -22,12 +23,14 @@ const OWED_MS = 60_000;
 /** A task is stored before its container is made; this much is for clocks that disagree. */
 const ORPHAN_MS = 30_000;
 const AT_ONCE = 8;
+/** What takes longer (a pull, a program that is slow to serve) goes on, but the others are not kept waiting by it. */
+const PATIENCE_MS = 5_000;
 
 /**
- * Makes tasks and containers agree, once: dead ones are ended, half-made starts and stops, and searches for lost capacity, carried on, containers without
- * a task removed, owed capacity given back. With the runtime away only what does not need it is done, and no task is
- * declared dead.
- * @returns true when everything was looked at and done
+ * Makes tasks and containers agree, once: dead ones are ended, half-made starts and stops, and searches for lost
+ * capacity, carried on, containers without a task removed, owed capacity given back. With the runtime away only what does
+ * not need it is done, and no task is declared dead.
+ * @returns true when everything was looked at, and done or under way
  */
 export function createReconcile({ store, runtime, settler, endTask, now, logger }: ReconcileParts) {
   return async (): Promise<boolean> => {
@@ -52,15 +55,25 @@ export function createReconcile({ store, runtime, settler, endTask, now, logger 
       ),
     ];
     const failures = await doAll(work);
-    for (const failure of failures.slice(0, 5)) {
-      logger.warn('a task could not be brought in order; it is tried again', {
-        activity: 'task.reconcile',
-        result: 'waiting',
-        error: messageOf(failure),
-      });
-    }
+    failures.slice(0, 5).forEach(tellFailure);
     return containers !== undefined && failures.length === 0;
   };
+
+  function tellFailure(failure: unknown): void {
+    logger.warn('a task could not be brought in order; it is tried again', {
+      activity: 'task.reconcile',
+      result: 'waiting',
+      error: messageOf(failure),
+    });
+  }
+
+  async function carryOn(taskId: string): Promise<void> {
+    const settled = settler.settle(taskId);
+    const patience = new AbortController();
+    const late = sleep(PATIENCE_MS, 'late' as const, { signal: patience.signal });
+    late.catch(() => undefined); // nobody needs it any more
+    if ((await Promise.race([settled, late]).finally(() => patience.abort())) === 'late') settled.catch(tellFailure);
+  }
 
   function workOn(task: OpenTask, containers: ContainerSummary[] | undefined): (() => Promise<unknown>)[] {
     if (settler.isUnderWay(task.id)) return [];
@@ -69,7 +82,7 @@ export function createReconcile({ store, runtime, settler, endTask, now, logger 
       return age > OWED_MS || task.capacityState !== 'wanted' ? [() => endTask.giveBackOwed(task.id)] : [];
     if (task.status === 'Pending') return age > ABANDONED_MS ? [() => endTask.ofAbandonedStart(task.id)] : [];
     if (containers === undefined) return [];
-    if (task.status !== 'Running') return [() => settler.settle(task.id)];
+    if (task.status !== 'Running') return [() => carryOn(task.id)];
     const alive = containers.some((container) => container.taskId === task.id && container.running);
     if (!alive) return [() => endTask.ofDeadContainer(task.id)];
     return task.capacityState === 'lost' ? [() => settler.settle(task.id)] : [];

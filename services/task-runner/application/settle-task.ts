@@ -2,14 +2,14 @@ import { AppError, hasCode, messageOf } from '../../../shared/errors';
 import type { Logger } from '../../../shared/logging/logger';
 import { capacityUnavailable, isRefusal, isSpent, taskNotFound } from '../domain/errors';
 import type { ServiceType } from '../domain/service-type';
+import { outcomeOfFailure, outcomeOfLostCapacity } from '../domain/outcome';
 import {
   capacityLost,
   capacityRetaken,
   ended,
   hasEnded,
   mayHaveContainer,
-  outcomeOfFailure,
-  outcomeOfLostCapacity,
+  pulling,
   running,
   starting,
   stopping,
@@ -22,8 +22,12 @@ import type { Capacity } from '../ports/capacity';
 import type { ContainerRuntime } from '../ports/container-runtime';
 import type { ReadinessProbe } from '../ports/readiness-probe';
 import type { TaskStore, Versioned } from '../ports/task-store';
+import type { ImagePulls } from './image-pulls';
+import { lastLines } from './last-lines';
+import { pullImage } from './pull-image';
 import { startContainer } from './start-container';
 import { endedEvent, startedEvent } from './task-events';
+import type { TaskNews } from './task-news';
 import { inTraceOf } from './task-trace';
 
 export interface SettleParts {
@@ -31,6 +35,8 @@ export interface SettleParts {
   runtime: ContainerRuntime;
   capacity: Capacity;
   probe: ReadinessProbe;
+  pulls: ImagePulls;
+  news: TaskNews;
   serviceTypes: ReadonlyMap<string, ServiceType>;
   /** Host by which a browser reaches the tasks' ports. */
   taskHost: string;
@@ -51,9 +57,17 @@ export interface Settler {
    *   capacity can be neither taken again nor refused now, and then the task stays as it is
    */
   settle(taskId: string): Promise<Task>;
-  /** Cuts short a wait for readiness, after something else was stored about the task. */
+  /** As `settle`, for who does not wait for the end of it. */
+  begin(taskId: string): Settling;
+  /** Cuts short a pull or a wait for readiness, after something else was stored about the task. */
   interrupt(taskId: string): void;
   isUnderWay(taskId: string): boolean;
+}
+
+export interface Settling {
+  /** The task as soon as it has got, or needs no, capacity: from then on it is never forgotten. Rejects as `settled`. */
+  admitted: Promise<Task>;
+  settled: Promise<Task>;
 }
 
 /** More than this many lost races in a row are no accident. */
@@ -62,14 +76,16 @@ const DEFAULT_GRACE_SECONDS = 5;
 
 export function createSettler(parts: SettleParts): Settler {
   const { store, runtime, capacity, serviceTypes, now, logger } = parts;
-  const underWay = new Map<string, { settled: Promise<Task>; interrupt: AbortController }>();
+  const underWay = new Map<string, Settling & { interrupt: AbortController }>();
 
-  async function run(taskId: string, signal: AbortSignal): Promise<Task> {
+  async function run(taskId: string, signal: AbortSignal, admit: (task: Task) => void): Promise<Task> {
     let lostRace = false;
     for (let step = 0; step < MAX_STEPS; step += 1) {
       const found = await store.get(taskId);
       if (!found) throw taskNotFound(taskId);
       const { task } = found;
+      if (task.status !== 'Pending') admit(task);
+      parts.news.changed(taskId);
       // another replica ended the task while we were starting its container
       if (lostRace && hasEnded(task)) await runtime.remove(taskId);
       if ((task.status === 'Running' && task.capacityState !== 'lost') || hasEnded(task)) return task;
@@ -86,13 +102,20 @@ export function createSettler(parts: SettleParts): Settler {
   function advance(found: Versioned, signal: AbortSignal): Promise<void> {
     if (found.task.status === 'Pending') return takeCapacity(found);
     if (usesCapacity(found.task) && found.task.capacityState === 'lost') return retakeCapacity(found);
+    if (found.task.status === 'Pulling') return pull(found, signal);
     if (found.task.status === 'Starting') return start(found, signal);
     return takeBack(found);
   }
 
   async function takeCapacity({ task, version }: Versioned): Promise<void> {
+    const type = serviceTypes.get(task.serviceType);
+    // of a type that is not known any more, the start tells
+    const imageThere = type ? runtime.hasImage(type.image) : Promise.resolve(true);
+    imageThere.catch(() => undefined); // it is looked at when the capacity is taken
+    let next: Task;
     try {
       await take(task);
+      next = (await imageThere) ? starting(task, now()) : pulling(task, now());
     } catch (error) {
       if (isRefusal(error)) {
         await store.discard(task, version);
@@ -101,7 +124,20 @@ export function createSettler(parts: SettleParts): Settler {
       const known = error instanceof AppError && !isSpent(error);
       return fail({ task, version }, known ? error : capacityUnavailable(error));
     }
-    await store.save(starting(task, now()), version);
+    await store.save(next, version);
+    if (next.status === 'Pulling') tell(next);
+  }
+
+  async function pull({ task, version }: Versioned, signal: AbortSignal): Promise<void> {
+    try {
+      if ((await pullImage(parts, task, signal)) === 'interrupted') return;
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error;
+      return fail({ task, version }, error);
+    }
+    const next = starting(task, now());
+    await store.save(next, version);
+    tell(next);
   }
 
   /** A container never stays on capacity that is not its own: it gets other capacity of its pool, or its task ends. */
@@ -146,10 +182,9 @@ export function createSettler(parts: SettleParts): Settler {
   }
 
   async function fail({ task, version }: Versioned, error: AppError): Promise<void> {
-    await store.save(
-      stopping(task, outcomeOfFailure({ kind: error.kind, code: error.code, detail: error.message }, now())),
-      version,
-    );
+    const logTail = mayHaveContainer(task) ? await lastLines(runtime, task) : [];
+    const { kind, code, message: detail } = error;
+    await store.save(stopping(task, outcomeOfFailure({ kind, code, detail }, now(), logTail)), version);
     tellFailure(task, 'task.start', 'cannot start', error);
   }
 
@@ -209,15 +244,26 @@ export function createSettler(parts: SettleParts): Settler {
     });
   }
 
+  function begin(taskId: string): Settling {
+    const already = underWay.get(taskId);
+    if (already) return already;
+    const interrupt = new AbortController();
+    let admit = (_: Task): void => undefined;
+    const early = new Promise<Task>((resolve) => (admit = resolve));
+    const settled = run(taskId, interrupt.signal, admit).finally(() => {
+      underWay.delete(taskId);
+      parts.news.changed(taskId);
+    });
+    const admitted = Promise.race([early, settled]);
+    admitted.catch(() => undefined); // whoever waits for one of the two hears of it
+    const settling = { admitted, settled, interrupt };
+    underWay.set(taskId, settling);
+    return settling;
+  }
+
   return {
-    settle: (taskId) => {
-      const already = underWay.get(taskId);
-      if (already) return already.settled;
-      const interrupt = new AbortController();
-      const settled = run(taskId, interrupt.signal).finally(() => underWay.delete(taskId));
-      underWay.set(taskId, { settled, interrupt });
-      return settled;
-    },
+    begin,
+    settle: (taskId) => begin(taskId).settled,
     interrupt: (taskId) => underWay.get(taskId)?.interrupt.abort(),
     isUnderWay: (taskId) => underWay.has(taskId),
   };

@@ -1,6 +1,7 @@
 import { hasCode } from '../../../shared/errors';
 import { taskNotFound, versionConflict } from '../domain/errors';
-import { hasEnded, outcomeOfStop, stopping, type Task } from '../domain/task';
+import { outcomeOfStop } from '../domain/outcome';
+import { hasEnded, stopping, type Task } from '../domain/task';
 import type { TaskStore } from '../ports/task-store';
 import { maySee, type Requester } from './requester';
 import type { Settler } from './settle-task';

@@ -45,12 +45,27 @@ export function capacityUnavailable(cause: unknown): AppError {
   );
 }
 
-export function imageMissing(image: string): AppError {
+/** @param words what the registry said, fit to be shown; empty when none was asked */
+export function imageMissing(image: string, words = ''): AppError {
   return new AppError(
     'upstream_failed',
     'runtime.image_missing',
-    `The image ${image} is not on the container host; an operator brings it there (docker pull ${image}).`,
+    `The image ${image} is neither on the container host nor to be had from its registry${saying(words)}; an operator brings it there, or corrects the service type.`,
   );
+}
+
+/** @param words what the registry said, fit to be shown */
+export function pullFailed(image: string, words: string, cause?: unknown): AppError {
+  return new AppError(
+    'upstream_failed',
+    'runtime.pull_failed',
+    `The image ${image} could not be fetched${saying(words)}; try again, or ask an operator.`,
+    cause === undefined ? {} : { cause },
+  );
+}
+
+function saying(words: string): string {
+  return words === '' ? '' : ` (${words})`;
 }
 
 /** The pool gives no capacity for the task, and holds none for it. */

@@ -1,18 +1,18 @@
-import type { ErrorKind } from '../../../shared/errors';
+import type { Actor, Outcome } from './outcome';
 
 /**
  * The life of a task, without I/O and without a clock.
  *
- *   Pending ──► Starting ──► Running ──► Stopping ──► Stopped | Error
- *      └───────────┴──────────────────────┘
+ *   Pending ──► Pulling ──► Starting ──► Running ──► Stopping ──► Stopped | Error
+ *      ├───────────┼───────────▲                       ▲
+ *      └───────────┴───────────┴───────────────────────┘
  *
- * Each state is stored before the side effect that it announces: `Pending` before capacity is taken, `Starting` before
- * the container exists, `Stopping` (with the outcome, already decided) before anything is taken away. So whoever finds a
+ * Each state is stored before the side effect that it announces: `Pending` before capacity is taken, `Pulling` before its
+ * image is fetched (skipped when that is there), `Starting` before the container exists, `Stopping` (with the outcome, already decided) before anything is taken away. So whoever finds a
  * task in any state, after any crash, knows what may exist and how to go on.
  */
-export type TaskStatus = 'Pending' | 'Starting' | 'Running' | 'Stopping' | 'Stopped' | 'Error';
-
-export const TASK_STATUSES = ['Pending', 'Starting', 'Running', 'Stopping', 'Stopped', 'Error'] as const;
+export const TASK_STATUSES = ['Pending', 'Pulling', 'Starting', 'Running', 'Stopping', 'Stopped', 'Error'] as const;
+export type TaskStatus = (typeof TASK_STATUSES)[number];
 
 /**
  * `wanted`: may or may not be taken; `held`: taken, under a lease; `lost`: the lease ran out, and what is to take its place
@@ -21,34 +21,11 @@ export const TASK_STATUSES = ['Pending', 'Starting', 'Running', 'Stopping', 'Sto
 export const CAPACITY_STATES = ['wanted', 'held', 'lost', 'returned'] as const;
 export type CapacityState = (typeof CAPACITY_STATES)[number];
 
-/** `system` when no person asked for it. */
-export type Actor = string;
-
 export interface Step {
   status: TaskStatus;
   at: string;
   reason: string;
   actor: Actor;
-}
-
-/** How a task ends, decided when it enters `Stopping` and never changed. */
-export interface Outcome {
-  status: 'Stopped' | 'Error';
-  /** `stopped_by_user`, `exited`, `crashed`, `oom_killed`, `container_lost`, or the code of the problem. An open set. */
-  reason: string;
-  actor: Actor;
-  at: string;
-  /** When the container ended by its own account; null when it is still to be stopped, or nobody knows. */
-  finishedAt: string | null;
-  exitCode: number | null;
-  /** What its owner is told; null for an orderly end. */
-  problem: Problem | null;
-}
-
-export interface Problem {
-  kind: ErrorKind;
-  code: string;
-  detail: string;
 }
 
 export interface Task {
@@ -89,7 +66,8 @@ export interface Task {
 }
 
 const NEXT: Record<TaskStatus, readonly TaskStatus[]> = {
-  Pending: ['Starting', 'Stopping'],
+  Pending: ['Pulling', 'Starting', 'Stopping'],
+  Pulling: ['Starting', 'Stopping'],
   Starting: ['Running', 'Stopping'],
   Running: ['Stopping'],
   Stopping: ['Stopped', 'Error'],
@@ -150,17 +128,27 @@ export function newTask(given: NewTask): Task {
   };
 }
 
-/** Its capacity is taken; from now on a container may exist. */
+/** Its capacity is taken; from now on its image is fetched. */
+export function pulling(task: Task, at: string): Task {
+  return {
+    ...moved(task, { status: 'Pulling', at, reason: 'capacity_taken', actor: 'system' }),
+    capacityState: 'held',
+  };
+}
+
+/** Its capacity is taken and its image is there; from now on a container may exist. */
 export function starting(task: Task, at: string): Task {
+  if (task.status === 'Pulling')
+    return moved(task, { status: 'Starting', at, reason: 'image_pulled', actor: 'system' });
   return {
     ...moved(task, { status: 'Starting', at, reason: 'capacity_taken', actor: 'system' }),
     capacityState: 'held',
   };
 }
 
-/** True while a container may be running, or be made, for which capacity must be held. */
+/** True while a container may be running, or is to be made, for which capacity must be held. */
 export function usesCapacity({ status }: Pick<Task, 'status'>): boolean {
-  return status === 'Starting' || status === 'Running';
+  return status === 'Pulling' || status === 'Starting' || status === 'Running';
 }
 
 /** Its lease ran out while it lives; it asks for capacity anew under `nextAllocationId`, and stays what it is meanwhile. */
@@ -226,53 +214,6 @@ export function ended(
     stopTime: task.startTime !== null && finished < task.startTime ? task.startTime : finished,
     outcome: { ...outcome, exitCode: outcome.exitCode ?? seen.exitCode },
     capacityState: seen.capacityState,
-  };
-}
-
-/** How a container that ended on its own ends its task. */
-export function outcomeOfExit(
-  exit: { exitCode: number | null; finishedAt: string | null; oomKilled: boolean } | undefined,
-  at: string,
-): Outcome {
-  const common = { actor: 'system', at, finishedAt: exit?.finishedAt ?? null, exitCode: exit?.exitCode ?? null };
-  const failed = (reason: string, detail: string): Outcome => ({
-    ...common,
-    status: 'Error',
-    reason,
-    problem: { kind: 'upstream_failed', code: `task.${reason}`, detail },
-  });
-  if (exit?.oomKilled) {
-    return failed('oom_killed', 'The container needed more memory than its service type allows and was ended.');
-  }
-  if (exit?.exitCode === 0) return { ...common, status: 'Stopped', reason: 'exited', problem: null };
-  if (exit === undefined || exit.exitCode === null) {
-    return failed('container_lost', 'The container is gone and nobody knows how it ended; start a new task.');
-  }
-  return failed('crashed', `The container ended by itself with exit code ${exit.exitCode}.`);
-}
-
-/** How a start that cannot go on ends its task. */
-export function outcomeOfFailure(problem: Problem, at: string): Outcome {
-  const reason = problem.code.slice(problem.code.indexOf('.') + 1);
-  return { status: 'Error', reason, actor: 'system', at, finishedAt: null, exitCode: null, problem };
-}
-
-/** How a task ends whose capacity was lost and is not to be had again. */
-export function outcomeOfLostCapacity(refusal: string, at: string): Outcome {
-  const detail = `The lease of its capacity ran out while nobody renewed it, and its pool gives none now (${refusal}); start a new task.`;
-  return outcomeOfFailure({ kind: 'upstream_failed', code: 'task.capacity_lost', detail }, at);
-}
-
-/** How a person ends a task. */
-export function outcomeOfStop(task: Task, actor: Actor, at: string): Outcome {
-  return {
-    status: 'Stopped',
-    reason: actor === task.userId ? 'stopped_by_user' : 'stopped_by_admin',
-    actor,
-    at,
-    finishedAt: null,
-    exitCode: null,
-    problem: null,
   };
 }
 

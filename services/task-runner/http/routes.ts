@@ -1,18 +1,21 @@
 import { z } from 'zod';
 import { uuid } from '../../../shared/contracts/fields';
 import { REFUSED_GRANTS } from '../../../shared/contracts/inventory';
-import { checkIfMatch, entityTag, idempotencyKey } from '../../../shared/http/conditions';
+import { checkIfMatch, entityTag, idempotencyKey, prefers } from '../../../shared/http/conditions';
 import { decodePosition, pageBothWays, pageQuery, type Keyset } from '../../../shared/http/paging';
 import { route, type Route } from '../../../shared/http/route';
+import type { createFollowTask } from '../application/follow-task';
 import type { createGetTask, createListTasks } from '../application/read-tasks';
 import type { createStartTask } from '../application/start-task';
 import type { createStopTask } from '../application/stop-task';
 import type { createDeleteVolume, createListVolumes } from '../application/volumes';
 import type { ServiceType } from '../domain/service-type';
 import type { TaskPosition } from '../ports/task-store';
+import { followRoute } from './follow-route';
 import { requesterOf } from './requester';
 import {
   instant,
+  acceptedSchema,
   serviceTypeName,
   serviceTypeSchema,
   startedSchema,
@@ -20,6 +23,7 @@ import {
   stoppedSchema,
   taskDetailSchema,
   taskSchema,
+  toAcceptedWire,
   toServiceTypeWire,
   toStartedWire,
   toStoppedWire,
@@ -33,6 +37,7 @@ export interface TaskUseCases {
   stopTask: ReturnType<typeof createStopTask>;
   getTask: ReturnType<typeof createGetTask>;
   listTasks: ReturnType<typeof createListTasks>;
+  followTask: ReturnType<typeof createFollowTask>;
   serviceTypes: ReadonlyMap<string, ServiceType>;
   listVolumes: ReturnType<typeof createListVolumes>;
   deleteVolume: ReturnType<typeof createDeleteVolume>;
@@ -41,17 +46,20 @@ export interface TaskUseCases {
 const taskId = z.object({ id: uuid });
 
 export function taskRoutes(useCases: TaskUseCases): Route[] {
-  const { startTask, stopTask, getTask, listTasks, serviceTypes } = useCases;
+  const { startTask, stopTask, getTask, listTasks, followTask, serviceTypes } = useCases;
   return [
     ...volumeRoutes(useCases),
     route({
       method: 'post',
       path: '/api/tasks',
-      summary: 'Start a container for a user and wait until it serves',
+      summary: 'Start a container for a user: 201 when it serves within ten seconds, else 202 and it goes on',
       access: { permission: 'task:create' },
-      headers: { 'Idempotency-Key': 'the same key and body get the same task' },
+      headers: {
+        'Idempotency-Key': 'the same key and body get the same task',
+        Prefer: '`respond-async`: do not wait until it serves',
+      },
       body: z.strictObject({ userId: uuid, serviceType: serviceTypeName }),
-      responses: { 201: startedSchema },
+      responses: { 201: startedSchema, 202: acceptedSchema },
       errors: [
         'task.unknown_service_type',
         'task.not_for_others',
@@ -61,6 +69,7 @@ export function taskRoutes(useCases: TaskUseCases): Route[] {
         ...REFUSED_GRANTS,
         'runtime.unavailable',
         'runtime.image_missing',
+        'runtime.pull_failed',
         'task.start_failed',
         'task.start_interrupted',
         'task.start_refused',
@@ -70,8 +79,12 @@ export function taskRoutes(useCases: TaskUseCases): Route[] {
       handle: async (input) => {
         const { body, caller } = input;
         const idempotency = idempotencyKey(input.header('idempotency-key'), [caller.sub, 'POST /api/tasks'], body);
-        const task = await startTask({ ...body, requester: requesterOf(caller), idempotency });
-        return { status: 201, body: toStartedWire(task), headers: { Location: `/api/tasks/${task.id}` } };
+        const background = prefers(input.header('prefer'), 'respond-async');
+        const task = await startTask({ ...body, requester: requesterOf(caller), idempotency, background });
+        const headers = { Location: `/api/tasks/${task.id}` };
+        if (task.startTime !== null) return { status: 201, body: toStartedWire(task), headers };
+        const applied = background ? { 'Preference-Applied': 'respond-async' } : {};
+        return { status: 202, body: toAcceptedWire(task), headers: { ...headers, ...applied } };
       },
     }),
     route({
@@ -115,6 +128,7 @@ export function taskRoutes(useCases: TaskUseCases): Route[] {
         return { status: 200, body: toTaskDetailWire(task), headers: { ETag: entityTag(version) } };
       },
     }),
+    followRoute(followTask),
     route({
       method: 'delete',
       path: '/api/tasks/{id}',

@@ -34,7 +34,13 @@ export const taskSchema = z
     reason: z.string().nullable().meta({ description: 'why it ended', example: 'stopped_by_user' }),
     actor: z.string().nullable().meta({ description: 'who ended it: a user, or "system"' }),
     exitCode: z.int().nullable(),
-    error: z.object({ code: z.string(), detail: z.string() }).nullable(),
+    error: z
+      .object({
+        code: z.string(),
+        detail: z.string(),
+        logTail: z.array(z.string()).meta({ description: 'the last that its program wrote, oldest first' }),
+      })
+      .nullable(),
     poolId: uuid,
     allocationId: uuid,
     capacity: z.int().meta({ description: 'units of the pool that it holds or held' }),
@@ -50,6 +56,10 @@ export const taskDetailSchema = taskSchema
 export const startedSchema = z
   .object({ taskId: uuid, containerPort: z.int(), iframeUrl: z.string() })
   .meta({ id: 'TaskStarted', example: { taskId: '…', containerPort: 49153, iframeUrl: 'http://127.0.0.1:49153/' } });
+
+export const acceptedSchema = z
+  .object({ taskId: uuid, status: statusSchema })
+  .meta({ id: 'TaskAccepted', example: { taskId: '…', status: 'Pulling' } });
 
 export const stoppedSchema = z.object({ success: z.literal(true), duration }).meta({ id: 'TaskStopped' });
 
@@ -95,11 +105,17 @@ export function toTaskWire(task: ListedTask): z.input<typeof taskSchema> {
     reason: task.outcome?.reason ?? null,
     actor: task.outcome?.actor ?? null,
     exitCode: task.outcome?.exitCode ?? null,
-    error: task.outcome?.problem ? { code: task.outcome.problem.code, detail: task.outcome.problem.detail } : null,
+    error: errorOf(task),
     poolId: task.poolId,
     allocationId: task.allocationId,
     capacity: task.capacity,
   };
+}
+
+function errorOf({ outcome }: Pick<Task, 'outcome'>): z.input<typeof taskSchema>['error'] {
+  if (!outcome?.problem) return null;
+  const { code, detail, logTail } = outcome.problem;
+  return { code, detail, logTail: [...logTail] };
 }
 
 export function toTaskDetailWire(task: Task): z.input<typeof taskDetailSchema> {
@@ -110,6 +126,11 @@ export function toTaskDetailWire(task: Task): z.input<typeof taskDetailSchema> {
 export function toStartedWire(task: Task): z.input<typeof startedSchema> {
   if (task.port === null || task.iframeUrl === null) throw new Error(`task ${task.id} was never ready`);
   return { taskId: task.id, containerPort: task.port, iframeUrl: task.iframeUrl };
+}
+
+/** @param task that is on its way */
+export function toAcceptedWire({ id, status }: Task): z.input<typeof acceptedSchema> {
+  return { taskId: id, status };
 }
 
 /** @param task that has ended */

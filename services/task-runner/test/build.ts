@@ -6,6 +6,8 @@ import { MemoryCapacity } from '../adapters/memory-capacity';
 import { MemoryRuntime } from '../adapters/memory-runtime';
 import { MemoryTaskStore } from '../adapters/memory-task-store';
 import { createEndTask } from '../application/end-task';
+import { createFollowTask } from '../application/follow-task';
+import { ImagePulls } from '../application/image-pulls';
 import { createGetTask, createListTasks } from '../application/read-tasks';
 import { createReconcile } from '../application/reconcile';
 import { createRenewLeases } from '../application/renew-leases';
@@ -13,6 +15,7 @@ import { createSettler } from '../application/settle-task';
 import { createStartTask } from '../application/start-task';
 import { createStopTask } from '../application/stop-task';
 import { createDeleteVolume, createListVolumes } from '../application/volumes';
+import { TaskNews } from '../application/task-news';
 import { watchContainers } from '../application/watch-containers';
 import type { ServiceType } from '../domain/service-type';
 import { newTask, type NewTask, type Task } from '../domain/task';
@@ -77,6 +80,7 @@ export function buildWorld(units = 1000) {
       [
         buildServiceType(),
         buildServiceType({ name: 'no-image', image: 'memory/is-not-there' }),
+        buildServiceType({ name: 'remote', image: 'memory/remote' }),
         buildServiceType({ name: 'no-program', command: ['does-not-exist'] }),
         buildServiceType({ name: 'no-pool', capacity: { pool: 'is-not-there', units: 1 } }),
       ].map((type) => [type.name, type]),
@@ -85,6 +89,9 @@ export function buildWorld(units = 1000) {
     limits: { ...ENDLESS },
     /** What readiness probes see. */
     ready: { answer: true },
+    /** So long a start keeps its caller waiting, and a pull may be silent. */
+    patienceMs: 10_000,
+    silenceMs: 60_000,
   };
 }
 
@@ -93,8 +100,11 @@ export type World = ReturnType<typeof buildWorld>;
 /** One process of task-runner on a world; several may share one. */
 export function buildProcess(world: World, logger: Logger = silentLogger) {
   const { store, runtime, capacity, now, types: serviceTypes } = world;
+  const stopping = new AbortController();
   const probe: ReadinessProbe = { serves: () => Promise.resolve(world.ready.answer) };
+  const news = new TaskNews();
   const settler = createSettler({
+    ...{ news, pulls: new ImagePulls(runtime, world.silenceMs) },
     ...{ store, runtime, capacity, probe, serviceTypes, now, logger, newId: randomUUID },
     taskHost: 'tasks.example',
     frameAncestors: "'self'",
@@ -105,18 +115,22 @@ export function buildProcess(world: World, logger: Logger = silentLogger) {
     ...{ store, runtime, capacity, settler, serviceTypes, limits: world.limits, now },
     newId: randomUUID,
     newSecret: () => 'a-secret-that-nobody-logs',
+    patienceMs: world.patienceMs,
+    logger,
   });
   const useCases = {
     startTask,
     stopTask: createStopTask({ store, settler, now }),
     getTask: createGetTask({ store }),
     listTasks: createListTasks({ store }),
+    followTask: createFollowTask({ store, news, stopping: stopping.signal, lookMs: 40, pulseMs: 60, progressMs: 10 }),
     serviceTypes,
     listVolumes: createListVolumes(runtime),
     deleteVolume: createDeleteVolume(runtime),
   };
   return {
     ...useCases,
+    stopping,
     settler,
     endTask,
     reconcile,

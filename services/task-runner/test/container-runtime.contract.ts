@@ -1,22 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import type { ContainerExit, ContainerRuntime, ContainerSpec } from '../ports/container-runtime';
+import type { ContainerExit, ContainerSpec, LogLine, LogsWanted } from '../ports/container-runtime';
 import { buildFence } from './build-spec';
-
-/** What the suite needs of a runtime beside the port: ways to make things happen inside and behind its back. */
-export interface RuntimeHarness {
-  runtime: ContainerRuntime;
-  /** The same engine with another instance's eyes. */
-  stranger: ContainerRuntime;
-  /** A program that listens on `containerPort`, runs until told, and ends with 0 on the polite signal. */
-  image: string;
-  containerPort: number;
-  /** Resolves when the program listens, and so handles signals. */
-  untilServing(taskId: string): Promise<void>;
-  /** Makes the serving program end by itself. */
-  exit(taskId: string, code: number): Promise<void>;
-  /** Removes the container as an operator would. */
-  vanish(taskId: string): Promise<void>;
-}
+import { pullContract } from './image-pull.contract';
+import type { RuntimeHarness } from './runtime-harness';
 
 /** What every adapter of ports/container-runtime.ts must do. */
 export function containerRuntimeContract(name: string, open: () => Promise<RuntimeHarness>): void {
@@ -151,7 +137,7 @@ export function containerRuntimeContract(name: string, open: () => Promise<Runti
       await harness.exit(spec.taskId, 4);
       await harness.runtime.remove(removed.taskId);
       await eventually(() => Promise.resolve(exits.length >= 2));
-      expect(exits).toContainEqual(expect.objectContaining({ taskId: spec.taskId, exitCode: 4 }));
+      expect(exits).toContainEqual(expect.objectContaining({ taskId: spec.taskId, exitCode: 4, oomKilled: false }));
       expect(exits.map(({ taskId }) => taskId)).toContain(removed.taskId);
       end.abort();
       await watching;
@@ -163,6 +149,86 @@ export function containerRuntimeContract(name: string, open: () => Promise<Runti
       await harness.vanish(spec.taskId);
       expect(await harness.runtime.inspect(spec.taskId)).toBeUndefined();
     });
+
+    test('when memory runs out, then the watch and inspect say so', async () => {
+      const exits: ContainerExit[] = [];
+      const end = new AbortController();
+      const spec = buildSpec();
+      await harness.runtime.start(spec);
+      await harness.untilServing(spec.taskId);
+      await new Promise<void>((onReady) => {
+        watching = harness.runtime.watch({ onReady, onExit: (exit) => exits.push(exit) }, end.signal);
+      });
+      await harness.exhaustMemory(spec.taskId);
+      await eventually(() => Promise.resolve(exits.length > 0));
+      expect(exits[0]).toMatchObject({ taskId: spec.taskId, exitCode: 137, oomKilled: true });
+      expect(await harness.runtime.inspect(spec.taskId)).toMatchObject({ running: false, oomKilled: true });
+      end.abort();
+      await watching;
+    }, 20_000);
+
+    async function linesOf(taskId: string, wanted: LogsWanted): Promise<LogLine[]> {
+      const lines: LogLine[] = [];
+      for await (const line of harness.runtime.logs(taskId, wanted, new AbortController().signal)) lines.push(line);
+      return lines;
+    }
+
+    test('when a program writes lines, then logs tells them with stream and time, and tail and since choose', async () => {
+      const spec = buildSpec();
+      await harness.runtime.start(spec);
+      await harness.untilServing(spec.taskId);
+      for (const text of ['one', 'zwei ä €', '']) await harness.print(spec.taskId, 'stdout', text);
+      const text = (lines: LogLine[]): string[] => lines.map((line) => line.text);
+      await eventually(async () => (await linesOf(spec.taskId, {})).length === 3);
+      const before = new Date(Date.now() + 1).toISOString();
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      await harness.print(spec.taskId, 'stderr', 'four');
+      await eventually(async () => (await linesOf(spec.taskId, {})).length === 4);
+      const lines = await linesOf(spec.taskId, {});
+      expect(text(lines)).toEqual(['one', 'zwei ä €', '', 'four']);
+      expect(lines.map(({ stream }) => stream)).toEqual(['stdout', 'stdout', 'stdout', 'stderr']);
+      for (const { at } of lines) expect(Math.abs(Date.parse(at) - Date.now())).toBeLessThan(60_000);
+      expect(text(await linesOf(spec.taskId, { tail: 2 }))).toEqual(['', 'four']);
+      expect(text(await linesOf(spec.taskId, { since: before }))).toEqual(['four']);
+    });
+
+    test('when logs are followed, then lines come as they are written, and it ends with the program or the caller', async () => {
+      const spec = buildSpec();
+      await harness.runtime.start(spec);
+      await harness.untilServing(spec.taskId);
+      await harness.print(spec.taskId, 'stdout', 'early');
+      const seen: string[] = [];
+      const follow = async (signal: AbortSignal, onLine: (text: string) => void): Promise<void> => {
+        for await (const { text } of harness.runtime.logs(spec.taskId, { follow: true }, signal)) onLine(text);
+      };
+      const caller = new AbortController();
+      const left = follow(caller.signal, () => caller.abort());
+      const stayed = follow(new AbortController().signal, (text) => seen.push(text));
+      await left;
+      await harness.print(spec.taskId, 'stderr', 'late');
+      await eventually(() => Promise.resolve(seen.length === 2));
+      await harness.exit(spec.taskId, 0);
+      await stayed;
+      expect(seen).toEqual(['early', 'late']);
+      // what it wrote is there until it is removed
+      expect(await linesOf(spec.taskId, {})).toHaveLength(2);
+    });
+
+    test('when a container runs, then stats tells what it uses; when it has ended or is not there, nothing', async () => {
+      const spec = buildSpec();
+      await harness.runtime.start(spec);
+      await harness.untilServing(spec.taskId);
+      const sample = await harness.runtime.stats(spec.taskId);
+      expect(sample).toMatchObject({ memoryLimitBytes: spec.fence.memoryBytes, pids: expect.any(Number) });
+      expect(Math.abs(Date.parse(sample!.at) - Date.now())).toBeLessThan(60_000);
+      expect([sample!.cpuNanos > 0, sample!.memoryBytes > 0, sample!.networkRxBytes >= 0]).toEqual([true, true, true]);
+      await harness.runtime.stop(spec.taskId, 1);
+      expect(await harness.runtime.stats(spec.taskId)).toBeUndefined();
+      expect(await harness.runtime.stats(randomUUID())).toBeUndefined();
+      expect(await linesOf(randomUUID(), { follow: true })).toEqual([]);
+    });
+
+    pullContract(() => harness);
 
     let watching: Promise<void> | undefined;
   });

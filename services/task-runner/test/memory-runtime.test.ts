@@ -1,11 +1,25 @@
+import { randomUUID } from 'node:crypto';
 import { MemoryRuntime } from '../adapters/memory-runtime';
 import { buildSpec } from './build-spec';
+import { pullFailed } from '../domain/errors';
 import { containerRuntimeContract } from './container-runtime.contract';
 import { volumesContract } from './volumes.contract';
 
 containerRuntimeContract('memory', async () => {
   const now = (): string => new Date().toISOString();
   const runtime = new MemoryRuntime(now);
+  runtime.registry.set('memory/refused', {
+    layers: [4],
+    piece: () => {
+      throw pullFailed('memory/refused', 'the shelves are being repaired');
+    },
+  });
+  runtime.registry.set('memory/unreachable', {
+    layers: [4],
+    piece: () => {
+      throw pullFailed('memory/unreachable', 'its registry does not answer');
+    },
+  });
   return {
     runtime,
     stranger: new MemoryRuntime(now),
@@ -14,6 +28,19 @@ containerRuntimeContract('memory', async () => {
     untilServing: () => Promise.resolve(),
     exit: async (taskId, code) => runtime.exit(taskId, code),
     vanish: async (taskId) => runtime.vanish(taskId),
+    print: async (taskId, stream, text) => runtime.print(taskId, text, stream),
+    exhaustMemory: async (taskId) => runtime.exit(taskId, 137, { oomKilled: true }),
+    publish: async ({ silent }) => {
+      let speak = (): void => undefined;
+      const silence = new Promise<void>((resolve) => (speak = resolve));
+      const image = `memory/${randomUUID()}`;
+      const layers = [1_048_576, 524_288];
+      runtime.registry.set(image, { layers, piece: (bytes) => (silent && bytes > 524_288 ? silence : undefined) });
+      return { image, speak };
+    },
+    missing: 'memory/missing',
+    refused: 'memory/refused',
+    unreachable: 'memory/unreachable',
   };
 });
 

@@ -3,27 +3,13 @@ import { currentContext, withContext } from '../../../shared/logging/context';
 import { silentLogger } from '../../../shared/logging/logger';
 import { runtimeUnavailable } from '../domain/errors';
 import { running, starting, type Task } from '../domain/task';
+import { expectBalance } from './balance';
 import { buildProcess, buildTask, buildWorld, eventually, type World, NO_LIMITS } from './build';
 
 const requester = { sub: randomUUID(), admin: false };
 
 function request() {
   return { userId: requester.sub, serviceType: 'demo', requester, idempotency: undefined };
-}
-
-/** What must hold whenever everything has come to rest. */
-async function expectBalance(world: World): Promise<void> {
-  const tasks = world.store.all();
-  const alive = tasks.filter(({ status }) => status === 'Running').map(({ id }) => id);
-  const containers = await world.runtime.list();
-  expect(containers.map(({ taskId }) => taskId).sort()).toEqual([...alive].sort());
-  expect([...world.capacity.held.values()].map(({ taskId }) => taskId).sort()).toEqual([...alive].sort());
-  for (const task of tasks) {
-    const told = world.store.events.filter(({ data }) => data.taskId === task.id).map(({ type }) => type);
-    const start = task.startTime === null ? [] : ['task.started'];
-    const end = task.status === 'Running' ? [] : [told.at(-1) === 'task.stopped' ? 'task.stopped' : 'task.failed'];
-    expect(told).toEqual([...start, ...end]);
-  }
 }
 
 describe('the end of a container', () => {
@@ -75,7 +61,7 @@ describe('the end of a container', () => {
     const spec = world.runtime.specOf(id)!;
     world.runtime.vanish(id);
     await world.runtime.start(spec);
-    await service.endTask.ofDeadContainer(id, { taskId: id, exitCode: 143, at: world.now() });
+    await service.endTask.ofDeadContainer(id, { taskId: id, exitCode: 143, at: world.now(), oomKilled: false });
     expect(world.store.all()[0]).toMatchObject({ status: 'Error', outcome: { reason: 'crashed', exitCode: 143 } });
     await expectBalance(world);
   });

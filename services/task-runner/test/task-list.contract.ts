@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import fc from 'fast-check';
-import { ended, outcomeOfStop, stopping, type Task, type TaskStatus } from '../domain/task';
+import { outcomeOfStop } from '../domain/outcome';
+import { ended, stopping, type Task, type TaskStatus } from '../domain/task';
 import { UNLISTED, type TaskPosition, type TaskQuery, type TaskStore } from '../ports/task-store';
 import { buildTask, NO_LIMITS } from './build';
 

@@ -1,16 +1,6 @@
 import { hasCode } from '../../../shared/errors';
-import {
-  ended,
-  hasEnded,
-  isLegal,
-  isOpen,
-  outcomeOfExit,
-  outcomeOfStop,
-  running,
-  starting,
-  stopping,
-  TASK_STATUSES,
-} from '../domain/task';
+import { outcomeOfExit, outcomeOfStop } from '../domain/outcome';
+import { ended, hasEnded, isLegal, isOpen, running, starting, stopping, TASK_STATUSES } from '../domain/task';
 import { fillIn, unknownPlaceholders } from '../domain/service-type';
 import { startFailed } from '../domain/errors';
 import { buildTask } from './build';
@@ -26,8 +16,11 @@ describe('the life of a task', () => {
       TASK_STATUSES.filter((to) => isLegal(from, to)).map((to) => `${from} -> ${to}`),
     );
     expect(legal).toEqual([
+      'Pending -> Pulling',
       'Pending -> Starting',
       'Pending -> Stopping',
+      'Pulling -> Starting',
+      'Pulling -> Stopping',
       'Starting -> Running',
       'Starting -> Stopping',
       'Running -> Stopping',

@@ -120,7 +120,7 @@ describe('what cannot start', () => {
     const { body } = await start({ userId: user, serviceType: 'nope' }).expect(400);
     expect(body).toMatchObject({
       code: 'task.unknown_service_type',
-      known: ['demo', 'no-image', 'no-program', 'no-pool'],
+      known: ['demo', 'no-image', 'remote', 'no-program', 'no-pool'],
     });
     expect(world.store.all()).toEqual([]);
   });
@@ -246,7 +246,7 @@ test('when tasks start, fail and stop, then every step is one log line and none 
   const { taskId } = (await start('demo')).body as { taskId: string };
   await start('no-image');
   await request(app).delete(`/api/tasks/${taskId}`).set('Authorization', asUser);
-  await eventually(() => lines.length >= 8);
+  await eventually(() => lines.length >= 9);
   expect(lines.map((line) => (JSON.parse(line) as { activity: string }).activity).sort()).toEqual(
     [
       'DELETE /api/tasks/{id}',
@@ -255,6 +255,7 @@ test('when tasks start, fail and stop, then every step is one log line and none 
       'POST /api/tasks',
       'POST /api/tasks',
       'task.error',
+      'task.pulling',
       'task.running',
       'task.start',
       'task.stopped',

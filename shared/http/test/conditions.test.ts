@@ -1,5 +1,5 @@
 import { AppError } from '../../errors';
-import { checkFingerprint, checkIfMatch, entityTag, idempotencyKey } from '../conditions';
+import { checkFingerprint, checkIfMatch, entityTag, idempotencyKey, prefers } from '../conditions';
 
 function codeOf(work: () => unknown): string | undefined {
   try {
@@ -52,4 +52,15 @@ describe('Idempotency-Key', () => {
   test.each([[''], ['with blank'], ['x'.repeat(256)], ['ümlaut']])('%p is no key: 400', (header) => {
     expect(codeOf(() => idempotencyKey(header, scope, {}))).toBe('request.invalid');
   });
+});
+
+test.each([
+  ['respond-async', true],
+  ['wait=5, Respond-Async', true],
+  ['respond-async; foo="bar"', true],
+  ['return=minimal', false],
+  ['x-respond-async', false],
+  [undefined, false],
+])('when Prefer is %s, then respond-async is preferred: %s', (header, preferred) => {
+  expect(prefers(header, 'respond-async')).toBe(preferred);
 });

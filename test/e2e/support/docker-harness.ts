@@ -1,28 +1,76 @@
 import { execFile } from 'node:child_process';
+import path from 'node:path';
 import { promisify } from 'node:util';
-import type Docker from 'dockerode';
+import Docker from 'dockerode';
 import { DockerRuntime } from '../../../services/task-runner/adapters/docker-runtime';
+import type { RuntimeHarness } from '../../../services/task-runner/test/runtime-harness';
 import { silentLogger } from '../../../shared/logging/logger';
-import type { RuntimeHarness } from '../../../services/task-runner/test/container-runtime.contract';
+import { ensureGoImage } from '../../../tools/demo-image';
+import { SlowRegistry } from './slow-registry';
+
+const IMAGE = 'resource-manager/contract:1';
 
 /** The contract suite's view of an engine that is reached by `docker`; what happens behind its back goes the usual way. */
-export function dockerHarness(docker: Docker, instance: string): RuntimeHarness {
-  const options = { bindAddress: '127.0.0.1', logger: silentLogger };
-  const runtime = new DockerRuntime({ instance, ...options }, docker);
-  const urlOf = async (taskId: string): Promise<string> => `http://127.0.0.1:${(await runtime.inspect(taskId))?.port}`;
-  return {
-    runtime,
-    stranger: new DockerRuntime({ instance: `${instance}-stranger`, ...options }, docker),
-    image: 'resource-manager/demo:1',
-    containerPort: 8080,
-    untilServing: async (taskId) => untilServed(`${await urlOf(taskId)}/healthz`),
-    exit: async (taskId, code) => {
-      await fetch(`${await urlOf(taskId)}/exit?code=${code}`, { method: 'POST' });
-    },
-    vanish: async (taskId) => {
-      await promisify(execFile)('docker', ['rm', '-f', `task-${taskId}`]);
-    },
-  };
+export class DockerHarness {
+  private readonly registry = new SlowRegistry();
+  private readonly published: string[] = [];
+  private readonly runtime: DockerRuntime;
+
+  constructor(
+    private readonly docker: Docker,
+    private readonly instance: string,
+  ) {
+    this.runtime = this.runtimeOf(instance);
+  }
+
+  async open(): Promise<RuntimeHarness> {
+    await this.registry.start();
+    const folder = path.join(__dirname, '..', 'images', 'contract');
+    await ensureGoImage(new Docker(), { tag: IMAGE, folder, program: 'program' });
+    return {
+      runtime: this.runtime,
+      stranger: this.runtimeOf(`${this.instance}-stranger`),
+      image: IMAGE,
+      containerPort: 8080,
+      untilServing: async (taskId) => untilServed(`${await this.urlOf(taskId)}/healthz`),
+      exit: (taskId, code) => this.tell(taskId, `exit?code=${code}`),
+      print: (taskId, stream, text) => this.tell(taskId, `print?stream=${stream}&text=${encodeURIComponent(text)}`),
+      exhaustMemory: (taskId) => this.tell(taskId, 'eat'),
+      vanish: async (taskId) => {
+        await promisify(execFile)('docker', ['rm', '-f', `task-${taskId}`]);
+      },
+      publish: async (how) => {
+        const name = `image-${this.published.length}`;
+        const image = this.registry.publish(name, [1_200_000, 300_000, 40_000], how);
+        this.published.push(image);
+        return { image, speak: () => this.registry.speak() };
+      },
+      missing: `${this.registry.host}/is-not-there:1`,
+      refused: `${this.registry.host}/refused:1`,
+      // the port of "discard": nobody listens
+      unreachable: '127.0.0.1:9/image:1',
+    };
+  }
+
+  async close(): Promise<void> {
+    for (const image of this.published) {
+      if (await this.runtime.hasImage(image)) await this.docker.getImage(image).remove();
+    }
+    await this.registry.stop();
+    await new Docker().getNetwork(`resource-manager-${this.instance}-closed`).remove();
+  }
+
+  private runtimeOf(instance: string): DockerRuntime {
+    return new DockerRuntime({ instance, bindAddress: '127.0.0.1', logger: silentLogger }, this.docker);
+  }
+
+  private async urlOf(taskId: string): Promise<string> {
+    return `http://127.0.0.1:${(await this.runtime.inspect(taskId))?.port}`;
+  }
+
+  private async tell(taskId: string, what: string): Promise<void> {
+    await fetch(`${await this.urlOf(taskId)}/${what}`, { method: 'POST' });
+  }
 }
 
 async function untilServed(url: string): Promise<void> {

@@ -5,7 +5,7 @@ import { DockerRuntime } from '../../../services/task-runner/adapters/docker-run
 import type { Fence } from '../../../services/task-runner/domain/service-type';
 import { buildFence, buildSpec } from '../../../services/task-runner/test/build-spec';
 import { recordingLogger } from '../../../shared/testing/recording-logger';
-import { ensureImage } from '../../../tools/demo-image';
+import { ensureGoImage } from '../../../tools/demo-image';
 import { root } from '../../../tools/instance';
 import { eventually } from './system';
 
@@ -49,7 +49,8 @@ export class ProbeTasks {
   }
 
   async prepare(): Promise<void> {
-    await ensureImage(this.docker, PROBE_IMAGE, path.join(root, 'test/e2e/support/probe'));
+    const folder = path.join(root, 'test/e2e/support/probe');
+    await ensureGoImage(this.docker, { tag: PROBE_IMAGE, folder, program: 'probe' });
   }
 
   async removeAll(): Promise<void> {

@@ -1,0 +1,3 @@
+module resource-manager/contract
+
+go 1.21
