@@ -54,10 +54,12 @@ describe('an instance', () => {
     expect(new Set(ports).size).toBe(ports.length);
   });
 
-  test.each([{ RM_INSTANCE: '../elsewhere' }, { RM_PORT_OFFSET: 'many' }, { RM_REPLICAS: 'nobody' }, { RM_APPS: 'nobody' }])(
-    '%j is refused with a sentence',
-    (env) => {
-      expect(() => currentInstance(env)).toThrow(Failure);
-    },
-  );
+  test.each([
+    { RM_INSTANCE: '../elsewhere' },
+    { RM_PORT_OFFSET: 'many' },
+    { RM_REPLICAS: 'nobody' },
+    { RM_APPS: 'nobody' },
+  ])('%j is refused with a sentence', (env) => {
+    expect(() => currentInstance(env)).toThrow(Failure);
+  });
 });
