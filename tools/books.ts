@@ -42,13 +42,11 @@ WITH held AS (SELECT resource_pool_id AS pool_id, count(*) AS count, sum(allocat
     FROM inventory LEFT JOIN held USING (pool_id) WHERE allocated <> coalesce(units, 0)
   UNION ALL SELECT format('allocation %s: its pool %s has no open inventory', a.id, a.resource_pool_id)
     FROM allocations a WHERE NOT EXISTS (SELECT FROM inventory i WHERE i.pool_id = a.resource_pool_id)
-  -- by the key: there is no index on the id, and a join over the views would read a million rows for each released one
-  UNION ALL SELECT format('allocation %s: it is held, and was released at %s', id, released_at)
-    FROM allocation_history WHERE EXISTS (SELECT FROM state WHERE key = 'allocation||allocation:' || id)
   UNION ALL SELECT format('request %s: it waits in the line of pool %s, and its own row says %s', id, pool_id, coalesce(r.status, 'nothing'))
     FROM line LEFT JOIN allocation_requests r USING (id) WHERE r.status IS DISTINCT FROM 'waiting'
   UNION ALL SELECT format('request %s: it waits, and is not in the line of its pool %s', id, resource_pool_id)
     FROM allocation_requests r WHERE status = 'waiting' AND NOT EXISTS (SELECT FROM line WHERE line.id = r.id)
+  -- by the key: there is no index on the id
   UNION ALL SELECT format('request %s: it waits in pool %s though it was allocated', id, pool_id)
     FROM line WHERE EXISTS (SELECT FROM state WHERE key = 'allocation||allocation:' || id)
   UNION ALL SELECT format('request %s: it waits in pool %s since its time was over at %s', id, pool_id, expires_at)

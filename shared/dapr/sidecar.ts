@@ -144,7 +144,7 @@ export function connectSidecar(options: SidecarOptions): Sidecar {
     query: (sql, params) =>
       call('database', async () => {
         // one row that holds all: where it is not there, an error was hidden
-        const whole = `SELECT coalesce(json_agg(found.value::json), '[]')::text FROM (${sql}) AS found(value)`;
+        const whole = `SELECT '[' || coalesce(string_agg(found.value, ','), '') || ']' FROM (${sql}) AS found(value)`;
         const metadata = { sql: whole, params: JSON.stringify(params) };
         const rows = await http.json('database', `/v1.0/bindings/${database}`, { operation: 'query', metadata });
         const text = Array.isArray(rows) ? (rows as unknown[][])[0]?.[0] : undefined;

@@ -62,12 +62,12 @@ test('an allocation without an inventory, and a pool without one', async () => {
   ]);
 });
 
-test('an allocation that is held and was released', async () => {
+test('an allocation that ended without its capacity', async () => {
   const found = await after(
-    `INSERT INTO state (key, value, etag) SELECT 'allocation||released:' || $1::text, convert_to((row || '{"released_at": "now"}')::text, 'UTF8'), gen_random_uuid() FROM allocations WHERE id = $1`,
-    allocationId,
+    `UPDATE state SET value = convert_to((state_json(value) || '{"released_at": "2026-11-23T09:30:00.000Z"}')::text, 'UTF8') WHERE key = $1`,
+    `allocation||allocation:${allocationId}`,
   );
-  expect(found).toEqual([`allocation ${allocationId}: it is held, and was released at now`]);
+  expect(found).toEqual([`pool ${poolId}: its inventory says 4 allocated, its 0 allocations hold 0`]);
 });
 
 test('an inventory without a pool', async () => {

@@ -33,7 +33,7 @@ describePoolStore(
       [pools],
     );
     await sql(
-      `DELETE FROM state WHERE key IN (SELECT 'allocation||released:' || id FROM allocation_history WHERE resource_pool_id = ANY($1))`,
+      `DELETE FROM state WHERE key IN (SELECT 'allocation||allocation:' || id FROM allocation_history WHERE resource_pool_id = ANY($1))`,
       [pools],
     );
     await sql(

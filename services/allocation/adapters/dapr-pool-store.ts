@@ -27,22 +27,32 @@ const TOMBSTONE_TTL_SECONDS = 86_400;
 
 const inventoryKey = (poolId: string) => `inventory:${poolId}`;
 const allocationKey = (id: string) => `allocation:${id}`;
-const releasedKey = (id: string) => `released:${id}`;
 const rememberedKey = (id: string) => `idempotency:${id}`;
 const requestKey = (id: string) => `request:${id}`;
 /** What became of a request can be read so long. */
 const ENDED_REQUEST_TTL_SECONDS = 86_400;
 
+/** What an allocation's row is: held, or, changed by its release, history. */
+const HELD = `key LIKE '${APP}||allocation:%' AND state_json(value)->>'released_at' IS NULL`;
+const ENDED = `key LIKE '${APP}||allocation:%' AND state_json(value)->>'released_at' IS NOT NULL`;
+/** Indexes of an earlier version: each costs every write of every service. */
+const LEFT_BEHIND = ['allocations_by_pool', 'allocations_by_service', 'allocations_by_expiry', 'allocations_by_group']
+  .concat(['released_by_pool', 'released_by_service'])
+  .map((name) => `DROP INDEX IF EXISTS state_${name};\n`)
+  .join('');
+
 /**
- * Views and indexes over the state table; the index of a list has the list's own order. Labels of inventories have none: every
+ * Views and indexes over the state table; the index of a list has the list's own order. `document` is the row as it was written:
+ * a list need not have it parsed and written anew. Labels of inventories have none: every
  * grant writes one of those rows, and kind and place leave few to compare.
  */
 export const SCHEMA = `
 CREATE OR REPLACE VIEW allocations AS
   SELECT state_json(value)->>'id' AS id, state_json(value)->>'resource_pool_id' AS resource_pool_id,
          state_json(value)->>'service_id' AS service_id, (state_json(value)->>'allocated_capacity')::bigint AS allocated_capacity,
-         state_json(value)->>'created_at' AS created_at, state_json(value)->>'task_id' AS task_id, state_json(value) AS row
-  FROM state WHERE key LIKE '${APP}||allocation:%';
+         state_json(value)->>'created_at' AS created_at, state_json(value)->>'task_id' AS task_id, state_json(value) AS row,
+         convert_from(value, 'UTF8') AS document
+  FROM state WHERE ${HELD};
 CREATE OR REPLACE VIEW inventories AS
   SELECT state_json(value)->>'pool_id' AS pool_id, (state_json(value)->>'total')::bigint AS total,
          (state_json(value)->>'allocated')::bigint AS allocated, state_json(value)->>'state' AS state,
@@ -50,28 +60,29 @@ CREATE OR REPLACE VIEW inventories AS
                * coalesce((state_json(value)->>'allocation_ratio')::numeric, 1)) AS capacity,
          coalesce((state_json(value)->>'over_allowed')::boolean, false) AS over_allowed, state_json(value) AS row
   FROM state WHERE key LIKE '${APP}||inventory:%';
-CREATE INDEX IF NOT EXISTS state_allocations_by_pool ON state
+${LEFT_BEHIND}CREATE INDEX IF NOT EXISTS state_held_by_pool ON state
   ((state_json(value)->>'resource_pool_id'), (state_json(value)->>'created_at'), (state_json(value)->>'id'))
-  WHERE key LIKE '${APP}||allocation:%';
-CREATE INDEX IF NOT EXISTS state_allocations_by_service ON state
+  WHERE ${HELD};
+CREATE INDEX IF NOT EXISTS state_held_by_service ON state
   ((state_json(value)->>'resource_pool_id'), (state_json(value)->>'service_id'), (state_json(value)->>'created_at'), (state_json(value)->>'id'))
-  WHERE key LIKE '${APP}||allocation:%';
+  WHERE ${HELD};
 CREATE OR REPLACE VIEW allocation_history AS
   SELECT state_json(value)->>'id' AS id, state_json(value)->>'resource_pool_id' AS resource_pool_id,
          state_json(value)->>'service_id' AS service_id, (state_json(value)->>'allocated_capacity')::bigint AS allocated_capacity,
          state_json(value)->>'created_at' AS created_at, state_json(value)->>'released_at' AS released_at,
-         state_json(value)->>'end_reason' AS end_reason, state_json(value) AS row
-  FROM state WHERE key LIKE '${APP}||released:%';
-CREATE INDEX IF NOT EXISTS state_released_by_pool ON state
+         state_json(value)->>'end_reason' AS end_reason, state_json(value) AS row,
+         convert_from(value, 'UTF8') AS document
+  FROM state WHERE ${ENDED};
+CREATE INDEX IF NOT EXISTS state_ended_by_pool ON state
   ((state_json(value)->>'resource_pool_id'), (state_json(value)->>'released_at'), (state_json(value)->>'id'))
-  WHERE key LIKE '${APP}||released:%';
-CREATE INDEX IF NOT EXISTS state_released_by_service ON state
+  WHERE ${ENDED};
+CREATE INDEX IF NOT EXISTS state_ended_by_service ON state
   ((state_json(value)->>'resource_pool_id'), (state_json(value)->>'service_id'), (state_json(value)->>'released_at'), (state_json(value)->>'id'))
-  WHERE key LIKE '${APP}||released:%';
-CREATE INDEX IF NOT EXISTS state_allocations_by_expiry ON state ((state_json(value)->>'expires_at'))
-  WHERE key LIKE '${APP}||allocation:%' AND state_json(value)->>'expires_at' IS NOT NULL;
-CREATE INDEX IF NOT EXISTS state_allocations_by_group ON state ((state_json(value)->>'group_id'))
-  WHERE key LIKE '${APP}||allocation:%' AND state_json(value)->>'group_id' IS NOT NULL;
+  WHERE ${ENDED};
+CREATE INDEX IF NOT EXISTS state_held_by_expiry ON state ((state_json(value)->>'expires_at'))
+  WHERE ${HELD} AND state_json(value)->>'expires_at' IS NOT NULL;
+CREATE INDEX IF NOT EXISTS state_held_by_group ON state ((state_json(value)->>'group_id'))
+  WHERE ${HELD} AND state_json(value)->>'group_id' IS NOT NULL;
 CREATE OR REPLACE VIEW allocation_requests AS
   SELECT state_json(value)->>'id' AS id, state_json(value)->>'resource_pool_id' AS resource_pool_id,
          state_json(value)->>'status' AS status, state_json(value) AS row
@@ -90,12 +101,11 @@ export class DaprPoolStore implements PoolStore {
     private readonly committed: (events: readonly CloudEvent[]) => void = () => undefined,
   ) {}
 
-  async read({ poolIds, allocationIds, rememberedIds, requestIds, endedIds = [] }: Wanted): Promise<Snapshot> {
+  async read({ poolIds, allocationIds, rememberedIds, requestIds }: Wanted): Promise<Snapshot> {
     const rows = await this.sidecar.get([
       ...poolIds.map(inventoryKey),
       ...allocationIds.map(allocationKey),
       ...rememberedIds.map(rememberedKey),
-      ...endedIds.map(releasedKey),
       ...requestIds.map(requestKey),
     ]);
     function found<T>(
@@ -110,11 +120,13 @@ export class DaprPoolStore implements PoolStore {
         }),
       );
     }
+    const ended = new Set(allocationIds.filter((id) => isReleased(rows.get(allocationKey(id)))));
+    const held = allocationIds.filter((id) => !ended.has(id));
     return {
       inventories: found(poolIds, inventoryKey, (value) => inventoryRow.parse(value)),
-      allocations: found(allocationIds, allocationKey, (value) => allocationRow.parse(value)),
+      allocations: found(held, allocationKey, (value) => allocationRow.parse(value)),
       remembered: found(rememberedIds, rememberedKey, (value) => rememberedRow.parse(value)),
-      ended: new Set(endedIds.filter((id) => rows.has(releasedKey(id)))),
+      ended,
       requests: found(requestIds, requestKey, (value) => requestRow.parse(value)),
       versions: rows,
     };
@@ -147,18 +159,16 @@ export class DaprPoolStore implements PoolStore {
     const key = allocationKey(fact.allocation.id);
     if (fact.kind === 'renewed') return [{ upsert: key, value: toAllocationRow(fact.allocation), etag: etag(key) }];
     if (fact.kind === 'allocated') return [{ upsert: key, value: toAllocationRow(fact.allocation), etag: null }];
-    const version = etag(key);
     const { releasedAt, releasedBy, reason } = fact;
-    const row = toReleasedRow({ ...fact.allocation, releasedAt, releasedBy, reason });
+    // the same row: a row of its own would be one more to write for every allocation
     return [
-      { remove: key, ...(version === null ? {} : { etag: version }) },
-      { upsert: releasedKey(fact.allocation.id), value: row },
+      { upsert: key, value: toReleasedRow({ ...fact.allocation, releasedAt, releasedBy, reason }), etag: etag(key) },
     ];
   }
 
   async allocation(id: string): Promise<Allocation | undefined> {
     const row = (await this.sidecar.get([allocationKey(id)])).get(allocationKey(id));
-    return row && allocationRow.parse(row.value);
+    return row && !isReleased(row) ? allocationRow.parse(row.value) : undefined;
   }
 
   async requests(ids: readonly string[]): Promise<AllocationRequest[]> {
@@ -201,7 +211,7 @@ export class DaprPoolStore implements PoolStore {
     let where = 'resource_pool_id = $1';
     if (serviceId !== undefined) where += ` AND service_id = $${params.push(serviceId)}`;
     if (after) where += ` AND (created_at, id) > ($${params.push(after.at)}, $${params.push(after.id)})`;
-    const sql = `SELECT row::text FROM allocations WHERE ${where} ORDER BY created_at, id LIMIT ${Math.trunc(limit)}`;
+    const sql = `SELECT document FROM allocations WHERE ${where} ORDER BY created_at, id LIMIT ${Math.trunc(limit)}`;
     return (await this.sidecar.query(sql, params)).map((row) => allocationRow.parse(row));
   }
 
@@ -232,7 +242,7 @@ export class DaprPoolStore implements PoolStore {
     if (to !== undefined) where += ` AND released_at < $${params.push(to)}`;
     if (after) where += ` AND (released_at, id) < ($${params.push(after.at)}, $${params.push(after.id)})`;
     const order = 'ORDER BY released_at DESC, id DESC';
-    const sql = `SELECT row::text FROM allocation_history WHERE ${where} ${order} LIMIT ${Math.trunc(limit)}`;
+    const sql = `SELECT document FROM allocation_history WHERE ${where} ${order} LIMIT ${Math.trunc(limit)}`;
     return (await this.sidecar.query(sql, params)).map((row) => releasedRow.parse(row));
   }
 }
@@ -241,18 +251,15 @@ function rememberOperation(id: string, answer: Remembered): StateOperation {
   return { upsert: rememberedKey(id), value: toRememberedRow(answer), etag: null, ttlSeconds: IDEMPOTENCY_TTL_SECONDS };
 }
 
-/**
- * A transaction may name a row once only: the last word on it counts, under the version that the first one asks for.
- * What is made and released in one batch leaves no row, only its two events.
- */
+function isReleased(row: StateRow | undefined): boolean {
+  return row !== undefined && typeof (row.value as { released_at?: unknown }).released_at === 'string';
+}
+
+/** A transaction may name a row once only: the last word on it counts. All ask for the version that was read. */
 function oneOperationARow(operations: readonly StateOperation[]): StateOperation[] {
-  const rows = new Map<string, StateOperation>();
-  for (const operation of operations) {
-    const key = 'upsert' in operation ? operation.upsert : operation.remove;
-    const earlier = rows.get(key);
-    const madeHere = earlier !== undefined && 'upsert' in earlier && earlier.etag === null;
-    if (madeHere && 'remove' in operation) rows.delete(key);
-    else rows.set(key, operation);
-  }
-  return [...rows.values()];
+  return [
+    ...new Map(
+      operations.map((operation) => ['upsert' in operation ? operation.upsert : operation.remove, operation]),
+    ).values(),
+  ];
 }

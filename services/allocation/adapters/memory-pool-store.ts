@@ -15,10 +15,11 @@ export class MemoryPoolStore implements PoolStore {
   private readonly pools = new Map<string, { inventory: Inventory; version: number }>();
   private readonly allocations = new Map<string, Allocation>();
   private readonly released: ReleasedAllocation[] = [];
+  private readonly ended = new Set<string>();
   private readonly answers = new Map<string, Remembered>();
   private readonly asked = new Map<string, AllocationRequest>();
 
-  read({ poolIds, allocationIds, rememberedIds, requestIds, endedIds = [] }: Wanted): Promise<Snapshot> {
+  read({ poolIds, allocationIds, rememberedIds, requestIds }: Wanted): Promise<Snapshot> {
     const pools = pick(this.pools, poolIds);
     const versions = new Map<string, number>();
     for (const id of poolIds) versions.set(id, pools.get(id)?.version ?? 0);
@@ -26,7 +27,7 @@ export class MemoryPoolStore implements PoolStore {
       inventories: new Map([...pools].map(([id, { inventory }]) => [id, inventory])),
       allocations: pick(this.allocations, allocationIds),
       remembered: pick(this.answers, rememberedIds),
-      ended: new Set(endedIds.filter((id) => this.released.some((row) => row.id === id))),
+      ended: new Set(allocationIds.filter((id) => this.ended.has(id))),
       requests: pick(this.asked, requestIds),
       versions,
     });
@@ -64,6 +65,7 @@ export class MemoryPoolStore implements PoolStore {
         this.allocations.delete(allocation.id);
         const { releasedAt, releasedBy, reason } = fact;
         this.released.push({ ...allocation, releasedAt, releasedBy, reason });
+        this.ended.add(allocation.id);
       }
       this.events.push(eventOf(fact));
     }

@@ -150,9 +150,12 @@ export class Allocations {
 
   /** @throws AppError `pool.not_found` */
   async list(filter: AllocationFilter): Promise<Allocation[]> {
-    const [inventory] = await this.store.inventories([filter.poolId]);
+    const [[inventory], page] = await Promise.all([
+      this.store.inventories([filter.poolId]),
+      this.store.listAllocations(filter),
+    ]);
     if (!isOpen(inventory)) throw poolNotFound(filter.poolId);
-    return this.store.listAllocations(filter);
+    return page;
   }
 
   /** What was released, the latest first. A pool that is gone keeps its history. @throws AppError `pool.not_found` */

@@ -145,13 +145,10 @@ export class PoolWriter {
     let unknownOutcome: unknown;
     for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
       if (attempt > 0) await this.pause(this.random() * Math.min(200, 5 * 2 ** attempt));
-      const allocationIds = unique(orders.flatMap(allocationsOf));
       const snapshot = await this.store.read({
         poolIds: unique(orders.flatMap(poolsOf)),
-        allocationIds,
+        allocationIds: unique(orders.flatMap(allocationsOf)),
         rememberedIds: unique(orders.flatMap(rememberedOf)),
-        // what was written may have ended while its answer was waited for
-        ...(unknownOutcome === undefined ? {} : { endedIds: allocationIds }),
         requestIds: unique(orders.flatMap(requestsOf)),
       });
       const decision = decide(snapshot, orders, this.now());

@@ -131,11 +131,10 @@ function allocate(draft: Draft, poolId: string, command: AllocateCommand): Made 
   const { leaseSeconds, taskId, ...wanted } = allocation;
   const { id, capacity } = wanted;
   const answer = draft.answered(command);
-  if (answer) {
-    // a task's, under an id of the caller's choosing: given back since, so this request comes late
-    if (taskId !== null && !draft.allocations.has(id)) throw alreadyGivenBack(id);
-    return madeOf(answer);
-  }
+  // a task's, under an id of the caller's choosing: given back since, so this request comes late
+  const late = taskId !== null && (answer !== undefined || draft.madeBefore(id)) && !draft.allocations.has(id);
+  if (late) throw alreadyGivenBack(id);
+  if (answer) return madeOf(answer);
   // the same id again: an answer was lost on the way
   if (draft.state.requests.has(id)) return { madeId: id, waits: true };
   if (draft.madeBefore(id)) return { madeId: id };

@@ -149,7 +149,7 @@ export interface State {
   inventories: ReadonlyMap<string, Inventory>;
   allocations: ReadonlyMap<string, Allocation>;
   remembered: ReadonlyMap<string, Remembered>;
-  /** Ids of allocations that are known to have been made and released again; looked for when an answer was lost. */
+  /** Ids of allocations that were made and released again. */
   ended?: ReadonlySet<string>;
   requests: ReadonlyMap<string, AllocationRequest>;
 }

@@ -15,8 +15,6 @@ export interface Wanted {
   poolIds: readonly string[];
   allocationIds: readonly string[];
   rememberedIds: readonly string[];
-  /** Allocations of which only is asked whether they were released. */
-  endedIds?: readonly string[];
   requestIds: readonly string[];
 }
 

@@ -83,9 +83,8 @@ export function describePoolStore(
       const [kept, gone] = [allocate({ capacity: 3 }), allocate({ capacity: 4 })];
       await carryOut(poolId, kept, gone);
       await carryOut(poolId, release(gone.allocation.id));
-      const endedIds = [kept.allocation.id, gone.allocation.id];
-      const nothing = { poolIds: [], allocationIds: [], rememberedIds: [], requestIds: [] };
-      expect((await store().read({ ...nothing, endedIds })).ended).toEqual(new Set([gone.allocation.id]));
+      const { allocations, ended } = await readPool(store(), poolId, [kept.allocation.id, gone.allocation.id]);
+      expect([[...allocations.keys()], ended]).toEqual([[kept.allocation.id], new Set([gone.allocation.id])]);
       expect(await store().allocation(gone.allocation.id)).toBeUndefined();
       expect(await store().allocation(kept.allocation.id)).toBeDefined();
       expect((await store().inventories([poolId]))[0]?.allocated).toBe(3);
