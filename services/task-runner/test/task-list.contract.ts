@@ -18,6 +18,14 @@ function endedTask(userId: string, minute: number, status: (typeof STATES)[numbe
   return ended(stopping(task, outcome), seen);
 }
 
+/** Written a second time it leaves its place among the open tasks, which an ended one never had. */
+async function keep(store: TaskStore, task: Task): Promise<void> {
+  await store.insert(task, NO_LIMITS);
+  const made = await store.get(task.id);
+  if (!made) throw new Error(`task ${task.id} was inserted, and is not there`);
+  await store.save(made.task, made.version);
+}
+
 /** What every adapter of TaskStore promises of its list, with tasks of users of its own. */
 export function describeTaskList(name: string, connect: () => TaskStore, runs: number): void {
   describe(`the list of tasks: ${name}`, () => {
@@ -47,7 +55,7 @@ export function describeTaskList(name: string, connect: () => TaskStore, runs: n
           const tasks = wanted.map((one) =>
             endedTask(one.mine ? userId : other, one.minute, one.status, one.serviceType),
           );
-          await Promise.all(tasks.map((task) => store.insert(task, NO_LIMITS)));
+          await Promise.all(tasks.map((task) => keep(store, task)));
           const { status, serviceType, from, to } = filter;
           const fits = tasks.filter(
             (task) =>
@@ -80,11 +88,11 @@ export function describeTaskList(name: string, connect: () => TaskStore, runs: n
             const there = before.map(({ minute, status, serviceType }) =>
               endedTask(userId, minute, status, serviceType),
             );
-            await Promise.all(there.map((task) => store.insert(task, NO_LIMITS)));
+            await Promise.all(there.map((task) => keep(store, task)));
             const arrivals = [...later];
             const disturb = async (): Promise<void> => {
               const next = arrivals.shift();
-              if (next) await store.insert(endedTask(userId, next.minute, next.status, next.serviceType), NO_LIMITS);
+              if (next) await keep(store, endedTask(userId, next.minute, next.status, next.serviceType));
               const touched = await store.get(there[0]!.id);
               if (touched) await store.save({ ...touched.task, containerId: randomUUID() }, touched.version);
             };
