@@ -12,6 +12,8 @@ import { taskSchema } from './adapters/task-schema';
 import { createEndTask } from './application/end-task';
 import { createFollowTask } from './application/follow-task';
 import { ImagePulls } from './application/image-pulls';
+import { createReadLogs, createReadStats } from './application/look-in';
+import { createExtendTask, createTellActivity } from './application/prolong-task';
 import { createGetTask, createListTasks } from './application/read-tasks';
 import { createReconcile } from './application/reconcile';
 import { createRenewLeases, keepRenewing } from './application/renew-leases';
@@ -20,6 +22,8 @@ import { createStartTask } from './application/start-task';
 import { createStopTask } from './application/stop-task';
 import { createDeleteVolume, createListVolumes } from './application/volumes';
 import { TaskNews } from './application/task-news';
+import { TaskSamples } from './application/task-samples';
+import { createWatchStays, keepWatchingStays } from './application/watch-stays';
 import { watchContainers, type Watch } from './application/watch-containers';
 import { configure } from './config';
 import { taskRoutes } from './http/routes';
@@ -51,9 +55,11 @@ runService(APP_ID, configure, (config, { logger, metrics, sidecar, stopping }) =
     newId: randomUUID,
     logger,
   });
-  const endTask = createEndTask({ store, runtime, capacity, settler, now });
+  const endTask = createEndTask({ store, runtime, capacity, serviceTypes, settler, now });
   const reconcile = createReconcile({ store, runtime, settler, endTask, now, logger });
   const renewLeases = createRenewLeases({ store, capacity, settler, now, newId: randomUUID, logger });
+  const samples = new TaskSamples();
+  const watchStays = createWatchStays({ store, runtime, samples, endTask, serviceTypes, news, now, logger });
   const startTask = createStartTask({
     store,
     runtime,
@@ -76,15 +82,20 @@ runService(APP_ID, configure, (config, { logger, metrics, sidecar, stopping }) =
     watch = watchContainers({ runtime, endTask, reconcile, logger });
     // three times as often as needed: one renewal may be lost, and `allocation` may restart
     void keepRenewing(renewLeases, { everyMs: (config.TASK_LEASE_SECONDS * 1000) / 3, logger, stopping });
+    void keepWatchingStays(watchStays, { serviceTypes, logger, stopping });
   };
 
   return {
     routes: taskRoutes({
       startTask,
       stopTask: createStopTask({ store, settler, now }),
-      getTask: createGetTask({ store }),
+      getTask: createGetTask({ store, serviceTypes, now }),
       listTasks: createListTasks({ store }),
       followTask: createFollowTask({ store, news, stopping }),
+      tellActivity: createTellActivity({ store, serviceTypes, news, now }),
+      extendTask: createExtendTask({ store, serviceTypes, news, now }),
+      readLogs: createReadLogs({ store, runtime, stopping }),
+      readStats: createReadStats({ store, runtime, samples }),
       serviceTypes,
       listVolumes: createListVolumes(runtime),
       deleteVolume: createDeleteVolume(runtime),

@@ -125,6 +125,7 @@ const SHIPPED: Record<string, string[]> = {
     'task:delete',
     'task:get',
     'task:list',
+    'task:update',
     'usage:get',
     'usage:list',
     'usage:verify',

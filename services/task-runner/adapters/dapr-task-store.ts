@@ -9,6 +9,7 @@ import type {
   ListedTask,
   OpenTask,
   Remembered,
+  RunningTask,
   TaskEvent,
   TaskLease,
   TaskQuery,
@@ -17,7 +18,15 @@ import type {
 } from '../ports/task-store';
 import { commitWithPlace } from './dapr-places';
 import { listStatement } from './task-list';
-import { fromListedRow, fromTaskRow, openTaskRow, rememberedRow, taskLeaseRow, toTaskRow } from './task-row';
+import {
+  fromListedRow,
+  fromTaskRow,
+  openTaskRow,
+  rememberedRow,
+  runningTaskRow,
+  taskLeaseRow,
+  toTaskRow,
+} from './task-row';
 
 export const APP_ID = 'task-runner';
 
@@ -97,6 +106,17 @@ export class DaprTaskStore implements TaskStore {
       [],
     );
     return rows.map((row) => openTaskRow.parse(row));
+  }
+
+  async listRunning(): Promise<RunningTask[]> {
+    const rows = await this.sidecar.query(
+      `SELECT jsonb_build_object('id', document -> 'id', 'serviceType', document -> 'serviceType',
+         'startTime', document -> 'startTime', 'stay', document -> 'stay')::text
+       FROM tasks WHERE document ->> 'open' = 'true' AND document ->> 'status' = 'Running'
+       ORDER BY document ->> 'createdAt', document ->> 'id'`,
+      [],
+    );
+    return rows.map((row) => runningTaskRow.parse(row));
   }
 
   async listLeases(limit: number, after?: Pick<TaskLease, 'createdAt' | 'id'>): Promise<TaskLease[]> {

@@ -5,13 +5,14 @@ import type {
   ListedTask,
   OpenTask,
   Remembered,
+  RunningTask,
   TaskEvent,
   TaskLease,
   TaskQuery,
   TaskStore,
   Versioned,
 } from '../ports/task-store';
-import { fromListedRow, fromTaskRow, toTaskRow } from './task-row';
+import { fromListedRow, fromTaskRow, runningTaskRow, toTaskRow } from './task-row';
 
 /** Tasks in memory, through JSON as in the real store. */
 export class MemoryTaskStore implements TaskStore {
@@ -90,6 +91,11 @@ export class MemoryTaskStore implements TaskStore {
         since: history.at(-1)?.at ?? createdAt,
       })),
     );
+  }
+
+  listRunning(): Promise<RunningTask[]> {
+    const running = this.all().filter(({ status }) => status === 'Running');
+    return Promise.resolve(running.map((task) => runningTaskRow.parse(task)));
   }
 
   listLeases(limit: number, after?: Pick<TaskLease, 'createdAt' | 'id'>): Promise<TaskLease[]> {

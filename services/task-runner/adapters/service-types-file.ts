@@ -65,6 +65,20 @@ const mountPoint = z
   .regex(/^(\/[\w.-]+)+$/, 'must be a path below /')
   .refine((text) => !/^\/(proc|sys|dev)(\/|$)|\/\.\.?(\/|$)/.test(text), 'must not be in /proc, /sys or /dev');
 
+/** Up to ten years. */
+const seconds = (least: number) => z.int().min(least).max(315_360_000);
+const lifetime = {
+  idleTimeout: seconds(1).optional(),
+  maxAge: seconds(1).optional(),
+  warnBefore: seconds(0).optional(),
+  maxExtension: seconds(0).default(0),
+  activity: z
+    .strictObject({ cpu: z.number().min(0).max(1024).default(0.05), networkRate: size('1').default(1024) })
+    .prefault({}),
+};
+/** Unless told, a warning comes when a tenth of the time is left, five minutes before the end at most. */
+const WARN_BEFORE = { share: 0.1, seconds: 300 };
+
 function fileUnder({ ceilings, limits }: OperatorsPart) {
   const serviceType = z
     .strictObject({
@@ -116,6 +130,15 @@ function fileUnder({ ceilings, limits }: OperatorsPart) {
       capacity: z.strictObject({ pool: z.string().min(1).max(200), units: z.int().min(1) }),
       iframePath: path.default('/'),
       readiness: z.strictObject({ path, timeoutSeconds: z.int().min(1).max(600) }),
+      ...lifetime,
+    })
+    .refine(({ warnBefore = 0, idleTimeout = Infinity }) => warnBefore < idleTimeout, {
+      path: ['warnBefore'],
+      message: 'must be less than idleTimeout',
+    })
+    .refine(({ warnBefore = 0, maxAge = Infinity }) => warnBefore < maxAge, {
+      path: ['warnBefore'],
+      message: 'must be less than maxAge',
     })
     .refine(({ tmpfs, volumes }) => isUnique([...Object.keys(tmpfs), ...volumes.map((volume) => volume.path)]), {
       path: ['volumes'],
@@ -193,7 +216,9 @@ export function parseServiceTypes(text: string, fileName: string): Catalogue {
 type Given = z.output<ReturnType<typeof fileUnder>>['serviceTypes'][string];
 
 function toServiceType(name: string, given: Given): ServiceType {
-  const { resources: asked, command, readOnly, tmpfs, user, volumes, network, ...same } = given;
+  const { resources: asked, command, readOnly, tmpfs, user, volumes, network, ...others } = given;
+  const { idleTimeout, maxAge, warnBefore, maxExtension, activity, ...same } = others;
+  const shortest = Math.min(idleTimeout ?? maxAge ?? 0, maxAge ?? idleTimeout ?? 0);
   return {
     ...same,
     name,
@@ -211,6 +236,13 @@ function toServiceType(name: string, given: Given): ServiceType {
       user: user ?? null,
       volumes,
       network,
+    },
+    lifetime: {
+      idleTimeout: idleTimeout ?? null,
+      maxAge: maxAge ?? null,
+      warnBefore: warnBefore ?? Math.min(WARN_BEFORE.seconds, Math.floor(shortest * WARN_BEFORE.share)),
+      maxExtension,
+      activity: { cpuCores: activity.cpu, networkRate: activity.networkRate },
     },
   };
 }

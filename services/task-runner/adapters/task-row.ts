@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { ListedTask, UNLISTED } from '../ports/task-store';
+import { NEW_STAY, type Stay } from '../domain/stay';
 import { CAPACITY_STATES, isOpen, TASK_STATUSES, type Task } from '../domain/task';
 
 const time = z.iso.datetime();
@@ -25,6 +26,18 @@ const problem = z.object({
   logTail: z.array(z.string()).default([]),
 });
 
+const stay = z
+  .object({
+    activeUntil: time.nullable(),
+    keptUntil: time.nullable(),
+    warnedOf: time.nullable(),
+    extensions: z.array(
+      z.object({ seconds: z.int(), key: z.object({ id: z.string(), fingerprint: z.string() }).nullable() }),
+    ),
+  })
+  .nullish()
+  .transform((given): Stay => given ?? NEW_STAY);
+
 /** A task as it lies in the state store. Only ever extended, since rows are kept for ever. */
 const taskRow = z.object({
   id: z.uuid(),
@@ -47,6 +60,8 @@ const taskRow = z.object({
   capacityState: z.enum(CAPACITY_STATES),
   // rows from before tasks were counted
   placed: z.boolean().default(false),
+  // rows from before stays were limited
+  stay,
   outcome: z
     .object({
       status: z.enum(['Stopped', 'Error']),
@@ -98,3 +113,5 @@ export const taskLeaseRow = taskRow.pick({
   allocationId: true,
   capacityState: true,
 });
+
+export const runningTaskRow = taskRow.pick({ id: true, serviceType: true, startTime: true, stay: true });

@@ -1,5 +1,7 @@
 import { hasCode } from '../../../shared/errors';
-import { outcomeOfExit, outcomeOfFailure, type Outcome } from '../domain/outcome';
+import { outcomeOfExit, outcomeOfFailure, outcomeOfStay, type Outcome } from '../domain/outcome';
+import type { ServiceType } from '../domain/service-type';
+import { dueOf, endOf } from '../domain/lifetime';
 import { hasEnded, stopping, wantedAllocation, type Task } from '../domain/task';
 import type { Capacity } from '../ports/capacity';
 import type { ContainerExit, ContainerRuntime, ContainerState } from '../ports/container-runtime';
@@ -11,6 +13,7 @@ export interface EndTaskParts {
   store: TaskStore;
   runtime: Pick<ContainerRuntime, 'inspect' | 'logs'>;
   capacity: Pick<Capacity, 'giveBack'>;
+  serviceTypes: ReadonlyMap<string, ServiceType>;
   settler: Settler;
   now: () => string;
 }
@@ -24,12 +27,17 @@ export interface EndTask {
   ofDeadContainer(taskId: string, told?: ContainerExit): Promise<void>;
   /** Ends a Pending task whose request is gone with the process that served it. */
   ofAbandonedStart(taskId: string): Promise<void>;
+  /** Ends a Running task that may stay no longer; one that was active or extended in time stays as it is. */
+  ofSpentStay(taskId: string): Promise<void>;
   /** Gives back what an ended task still holds or may hold. */
   giveBackOwed(taskId: string): Promise<void>;
 }
 
-export function createEndTask({ store, runtime, capacity, settler, now }: EndTaskParts): EndTask {
-  async function decide(taskId: string, decision: (task: Task) => Promise<Outcome | undefined>): Promise<void> {
+export function createEndTask({ store, runtime, capacity, serviceTypes, settler, now }: EndTaskParts): EndTask {
+  async function decide(
+    taskId: string,
+    decision: (task: Task) => Outcome | undefined | Promise<Outcome | undefined>,
+  ): Promise<void> {
     const found = await store.get(taskId);
     const outcome = found && (await decision(found.task));
     if (!found || !outcome) return;
@@ -58,6 +66,15 @@ export function createEndTask({ store, runtime, capacity, settler, now }: EndTas
         if (task.status !== 'Pending') return undefined;
         const detail = 'The service was interrupted before the container was made; start a new task.';
         return outcomeOfFailure({ kind: 'upstream_failed', code: 'task.start_interrupted', detail }, now());
+      }),
+
+    ofSpentStay: (taskId) =>
+      decide(taskId, (task) => {
+        const lifetime = serviceTypes.get(task.serviceType)?.lifetime;
+        const at = now();
+        if (task.status !== 'Running' || !lifetime || dueOf(task, lifetime, at) !== 'end') return undefined;
+        const end = endOf(task, lifetime);
+        return end && outcomeOfStay(end.reason, at);
       }),
 
     giveBackOwed: async (taskId) => {

@@ -1,5 +1,6 @@
 import { AppError } from '../../../shared/errors';
 import { taskNotFound } from '../domain/errors';
+import { WARNING_OF } from '../domain/lifetime';
 import { hasEnded, type Step, type Task } from '../domain/task';
 import type { PullProgress } from '../ports/container-runtime';
 import type { TaskStore } from '../ports/task-store';
@@ -35,7 +36,7 @@ export interface FollowRequest {
 }
 
 /** Steps that its owner should take notice of. */
-const WARNINGS: ReadonlySet<string> = new Set(['lease_expired']);
+const WARNINGS: ReadonlySet<string> = new Set(['lease_expired', ...Object.values(WARNING_OF)]);
 
 /**
  * Tells what happens to a task until it has ended: every step of its history, also those before now, and how far the pull

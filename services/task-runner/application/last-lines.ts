@@ -15,7 +15,7 @@ export async function lastLines(runtime: Pick<ContainerRuntime, 'logs'>, task: T
   const signal = AbortSignal.timeout(PATIENCE_MS);
   try {
     for await (const { text } of runtime.logs(task.id, { tail: LINES }, signal)) {
-      lines.push(text.replaceAll(task.secret, '…'));
+      lines.push(withoutSecret(text, task));
     }
   } catch {
     return [];
@@ -27,4 +27,8 @@ export async function lastLines(runtime: Pick<ContainerRuntime, 'logs'>, task: T
     return left > 0 || text.length > 0 ? [text] : [];
   });
   return kept.reverse();
+}
+
+export function withoutSecret(text: string, task: Pick<Task, 'secret'>): string {
+  return text.replaceAll(task.secret, '…');
 }

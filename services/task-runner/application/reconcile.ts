@@ -108,7 +108,7 @@ export function createReconcile({ store, runtime, settler, endTask, now, logger 
 }
 
 /** Does all, a few at once. @returns what went wrong */
-async function doAll(work: (() => Promise<unknown>)[]): Promise<unknown[]> {
+export async function doAll(work: (() => Promise<unknown>)[]): Promise<unknown[]> {
   const waiting = [...work];
   const failures: unknown[] = [];
   const worker = async (): Promise<void> => {

@@ -100,6 +100,42 @@ export function limitReached(reached: { scope: string; limit: number; open: numb
   return new AppError('rate_limited', 'task.limit_reached', detail, { facts, retryAfter: 10 });
 }
 
+/** Only a running task can be active, or has an end that can be put off. */
+export function notRunning(status: string): AppError {
+  return new AppError('conflict', 'task.not_running', `The task is ${status}, not Running.`, { facts: { status } });
+}
+
+/** @param ended what is left of it then is told by the task itself */
+export function noContainer(status: string, ended: boolean): AppError {
+  const detail = ended
+    ? 'The task has ended and its container is gone; the last that a failed one wrote is in `error.logTail` of the task.'
+    : 'The task has no container that runs now; try again when it is Running.';
+  return new AppError('conflict', 'task.no_container', detail, { facts: { status } });
+}
+
+export function neverExpires(): AppError {
+  return new AppError(
+    'conflict',
+    'task.never_expires',
+    'Nothing ends a task of this type, so there is no end to put off.',
+  );
+}
+
+/** @param asked all but `minutes` in seconds */
+export function extensionRefused(asked: {
+  minutes: number;
+  maxExtension: number;
+  extended: number;
+  left: number;
+}): AppError {
+  const left = Math.floor(asked.left / 60);
+  const detail = `Its end can be put off by ${left} more minutes, not by ${asked.minutes}; save your work, or ask an operator.`;
+  const { minutes, maxExtension, extended } = asked;
+  return new AppError('conflict', 'task.extension_refused', detail, {
+    facts: { minutes, leftMinutes: left, maxExtension, extended },
+  });
+}
+
 export function volumeNotFound(name: string): AppError {
   return new AppError('not_found', 'volume.not_found', `There is no volume ${name} that you may see.`);
 }

@@ -1,4 +1,5 @@
 import type { ErrorKind } from '../../../shared/errors';
+import type { EndReason } from './stay';
 
 /** How tasks end, and why. Pure. */
 
@@ -8,7 +9,7 @@ export type Actor = string;
 /** How a task ends, decided when it enters `Stopping` and never changed. */
 export interface Outcome {
   status: 'Stopped' | 'Error';
-  /** `stopped_by_user`, `exited`, `crashed`, `oom_killed`, `container_lost`, or the code of the problem. An open set. */
+  /** `stopped_by_user`, `idle_timeout`, `max_age`, `exited`, `crashed`, `oom_killed`, `container_lost`, or the code of the problem. An open set. */
   reason: string;
   actor: Actor;
   at: string;
@@ -67,6 +68,12 @@ export function outcomeOfFailure(
 export function outcomeOfLostCapacity(refusal: string, at: string): Outcome {
   const detail = `The lease of its capacity ran out while nobody renewed it, and its pool gives none now (${refusal}); start a new task.`;
   return outcomeOfFailure({ kind: 'upstream_failed', code: 'task.capacity_lost', detail }, at);
+}
+
+/** How a task ends that may stay no longer. */
+export function outcomeOfStay(reason: EndReason, at: string): Outcome {
+  const nobodyKnows = { finishedAt: null, exitCode: null };
+  return { status: 'Stopped', reason, actor: 'system', at, ...nobodyKnows, problem: null };
 }
 
 /** How a person ends a task. */

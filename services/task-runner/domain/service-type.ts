@@ -17,6 +17,27 @@ export interface ServiceType {
   /** Path and query that a browser opens. */
   iframePath: string;
   readiness: { path: string; timeoutSeconds: number };
+  lifetime: Lifetime;
+}
+
+/** How long its tasks may stay. All in seconds. */
+export interface Lifetime {
+  /** Without activity; null: for ever. */
+  idleTimeout: number | null;
+  /** Since the task began to run; null: for ever. */
+  maxAge: number | null;
+  /** So long before its end its owner is warned; 0: not at all. */
+  warnBefore: number;
+  /** By so much an end can be put off, all extensions of a task together. */
+  maxExtension: number;
+  /** More than this, on average between two samples, is activity: cores, and bytes a second in and out together. */
+  activity: { cpuCores: number; networkRate: number };
+}
+
+/** Seconds between two samples of a task: often enough for the shortest of its times, rarely enough to cost little. */
+export function samplingSeconds({ idleTimeout, maxAge, warnBefore }: Lifetime): number {
+  const shortest = Math.min(300, idleTimeout ?? 300, maxAge ?? 300, ...(warnBefore > 0 ? [warnBefore * 5] : []));
+  return Math.max(1, shortest / 10);
 }
 
 /** What a container may use of its host, and reach. */

@@ -1,4 +1,5 @@
 import type { Actor, Outcome } from './outcome';
+import { NEW_STAY, type Stay } from './stay';
 
 /**
  * The life of a task, without I/O and without a clock.
@@ -57,6 +58,7 @@ export interface Task {
   capacityState: CapacityState;
   /** Whether it is counted among the open tasks (domain/places.ts). The store gives up its place with its end. */
   placed: boolean;
+  stay: Stay;
   outcome: Outcome | null;
   history: readonly Step[];
   /** Names the row of the Idempotency-Key that asked for it; null without one. */
@@ -123,6 +125,7 @@ export function newTask(given: NewTask): Task {
     nextAllocationId: null,
     capacityState: 'wanted',
     placed: true,
+    stay: NEW_STAY,
     outcome: null,
     history: [{ status: 'Pending', at: given.createdAt, reason: 'requested', actor: given.createdBy }],
   };

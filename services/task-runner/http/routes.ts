@@ -12,7 +12,9 @@ import type { createDeleteVolume, createListVolumes } from '../application/volum
 import type { ServiceType } from '../domain/service-type';
 import type { TaskPosition } from '../ports/task-store';
 import { followRoute } from './follow-route';
+import { lookInRoutes, type LookInUseCases } from './look-in-routes';
 import { requesterOf } from './requester';
+import { stayRoutes, type StayUseCases } from './stay-routes';
 import {
   instant,
   acceptedSchema,
@@ -32,7 +34,7 @@ import {
 } from './task-wire';
 import { volumeRoutes } from './volume-routes';
 
-export interface TaskUseCases {
+export interface TaskUseCases extends StayUseCases, LookInUseCases {
   startTask: ReturnType<typeof createStartTask>;
   stopTask: ReturnType<typeof createStopTask>;
   getTask: ReturnType<typeof createGetTask>;
@@ -124,11 +126,13 @@ export function taskRoutes(useCases: TaskUseCases): Route[] {
       responses: { 200: taskDetailSchema },
       errors: ['task.not_found'],
       handle: async ({ params, caller }) => {
-        const { task, version } = await getTask(params.id, requesterOf(caller));
-        return { status: 200, body: toTaskDetailWire(task), headers: { ETag: entityTag(version) } };
+        const found = await getTask(params.id, requesterOf(caller));
+        return { status: 200, body: toTaskDetailWire(found), headers: { ETag: entityTag(found.version) } };
       },
     }),
     followRoute(followTask),
+    ...stayRoutes(useCases),
+    ...lookInRoutes(useCases),
     route({
       method: 'delete',
       path: '/api/tasks/{id}',

@@ -3,6 +3,7 @@ import { duration, timestamp, uuid } from '../../../shared/contracts/fields';
 import { durationBetween } from '../../../shared/contracts/duration';
 import { hasEnded, TASK_STATUSES, type Task } from '../domain/task';
 import { NETWORKS, type ServiceType } from '../domain/service-type';
+import type { ShownTask } from '../application/read-tasks';
 import type { ListedTask } from '../ports/task-store';
 
 /** Tasks as the API shows them. */
@@ -49,6 +50,12 @@ export const taskSchema = z
 
 export const taskDetailSchema = taskSchema
   .extend({
+    expiresAt: timestamp.nullable().meta({
+      description: 'when it is stopped unless it is used or extended; null when nothing limits it, or it does not run',
+    }),
+    idleSince: timestamp.nullable().meta({
+      description: 'null while it counts as active, which it does a little longer than it is',
+    }),
     history: z.array(z.object({ status: statusSchema, at: timestamp, reason: z.string(), actor: z.string() })),
   })
   .meta({ id: 'TaskDetail' });
@@ -86,6 +93,10 @@ export const serviceTypeSchema = z
       description: 'how many tasks of this type may be open, in all and of one user',
     }),
     capacity: z.object({ pool: z.string(), units: z.int() }),
+    idleTimeout: z.int().nullable().meta({ description: 'seconds without activity after which a task is stopped' }),
+    maxAge: z.int().nullable().meta({ description: 'seconds after which a task is stopped, used or not' }),
+    warnBefore: z.int().meta({ description: 'seconds before its end that a warning comes; 0: none' }),
+    maxExtension: z.int().meta({ description: 'seconds by which its end can be put off, in all' }),
   })
   .meta({ id: 'ServiceType' });
 
@@ -118,8 +129,8 @@ function errorOf({ outcome }: Pick<Task, 'outcome'>): z.input<typeof taskSchema>
   return { code, detail, logTail: [...logTail] };
 }
 
-export function toTaskDetailWire(task: Task): z.input<typeof taskDetailSchema> {
-  return { ...toTaskWire(task), history: [...task.history] };
+export function toTaskDetailWire({ task, stay }: ShownTask): z.input<typeof taskDetailSchema> {
+  return { ...toTaskWire(task), ...stay, history: [...task.history] };
 }
 
 /** @param task that was ready once */
@@ -141,7 +152,11 @@ export function toStoppedWire(task: Task): z.input<typeof stoppedSchema> {
 export function toServiceTypeWire(type: ServiceType): z.input<typeof serviceTypeSchema> {
   const { name, description, image, capacity, limits } = type;
   const { readOnly, network, volumes, tmpfs: _tmpfs, user: _user, ...resources } = type.fence;
-  return { name, description, image, resources, readOnly, network, volumes: [...volumes], limits, capacity };
+  const { activity: _activity, ...lifetime } = type.lifetime;
+  return {
+    ...{ name, description, image, resources, readOnly, network, volumes: [...volumes], limits, capacity },
+    ...lifetime,
+  };
 }
 
 function durationOf({ startTime, stopTime }: Pick<Task, 'startTime' | 'stopTime'>): string | null {

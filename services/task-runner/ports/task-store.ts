@@ -38,6 +38,9 @@ export interface TaskStore {
   /** Ids of the tasks for which `isOpen` holds, oldest first. */
   listOpen(): Promise<OpenTask[]>;
 
+  /** The tasks in state Running, oldest first. */
+  listRunning(): Promise<RunningTask[]>;
+
   /** Tasks that live and hold capacity, or have lost it: a page in order of `createdAt` and id, after the one named. */
   listLeases(limit: number, after?: Pick<TaskLease, 'createdAt' | 'id'>): Promise<TaskLease[]>;
 }
@@ -51,6 +54,8 @@ export type OpenTask = Pick<Task, 'id' | 'status' | 'capacityState'> & {
   /** When it entered its state. */
   since: string;
 };
+
+export type RunningTask = Pick<Task, 'id' | 'serviceType' | 'startTime' | 'stay'>;
 
 export type TaskLease = Pick<Task, 'id' | 'createdAt' | 'poolId' | 'allocationId' | 'capacityState'>;
 

@@ -8,6 +8,8 @@ import { MemoryTaskStore } from '../adapters/memory-task-store';
 import { createEndTask } from '../application/end-task';
 import { createFollowTask } from '../application/follow-task';
 import { ImagePulls } from '../application/image-pulls';
+import { createReadLogs, createReadStats } from '../application/look-in';
+import { createExtendTask, createTellActivity } from '../application/prolong-task';
 import { createGetTask, createListTasks } from '../application/read-tasks';
 import { createReconcile } from '../application/reconcile';
 import { createRenewLeases } from '../application/renew-leases';
@@ -16,8 +18,10 @@ import { createStartTask } from '../application/start-task';
 import { createStopTask } from '../application/stop-task';
 import { createDeleteVolume, createListVolumes } from '../application/volumes';
 import { TaskNews } from '../application/task-news';
+import { TaskSamples } from '../application/task-samples';
+import { createWatchStays } from '../application/watch-stays';
 import { watchContainers } from '../application/watch-containers';
-import type { ServiceType } from '../domain/service-type';
+import type { Lifetime, ServiceType } from '../domain/service-type';
 import { newTask, type NewTask, type Task } from '../domain/task';
 import type { ReadinessProbe } from '../ports/readiness-probe';
 import { taskRoutes } from '../http/routes';
@@ -27,6 +31,11 @@ export const POOL_ID = '11111111-1111-4111-8111-111111111111';
 
 const ENDLESS = { tasks: 1_000_000, tasksPerUser: 1_000_000 };
 export const NO_LIMITS = { all: ENDLESS, type: ENDLESS };
+
+export function buildLifetime(overrides: Partial<Lifetime> = {}): Lifetime {
+  const activity = { cpuCores: 0.05, networkRate: 1024 };
+  return { idleTimeout: null, maxAge: null, warnBefore: 0, maxExtension: 0, activity, ...overrides };
+}
 
 export function buildServiceType(overrides: Partial<ServiceType> = {}): ServiceType {
   return {
@@ -42,6 +51,7 @@ export function buildServiceType(overrides: Partial<ServiceType> = {}): ServiceT
     capacity: { pool: 'local-cpu', units: 100 },
     iframePath: '/?t={token}',
     readiness: { path: '/healthz', timeoutSeconds: 1 },
+    lifetime: buildLifetime(),
     ...overrides,
   };
 }
@@ -63,10 +73,13 @@ export function buildTask(overrides: Partial<NewTask> = {}): Task {
   });
 }
 
-/** What outlives a process: the store, the containers, the capacity, and the clock. */
-export function buildWorld(units = 1000) {
+/**
+ * What outlives a process: the store, the containers, the capacity, and the clock.
+ * @param clockMs a clock that shows this and goes on only by `pass`; otherwise it is now, and goes
+ */
+export function buildWorld(units = 1000, clockMs?: number) {
   const clock = { ahead: 0 };
-  const now = (): string => new Date(Date.now() + clock.ahead).toISOString();
+  const now = (): string => new Date((clockMs ?? Date.now()) + clock.ahead).toISOString();
   return {
     now,
     /** Lets time pass. */
@@ -79,6 +92,10 @@ export function buildWorld(units = 1000) {
     types: new Map(
       [
         buildServiceType(),
+        buildServiceType({
+          name: 'brief',
+          lifetime: buildLifetime({ idleTimeout: 60, maxAge: 300, warnBefore: 10, maxExtension: 120 }),
+        }),
         buildServiceType({ name: 'no-image', image: 'memory/is-not-there' }),
         buildServiceType({ name: 'remote', image: 'memory/remote' }),
         buildServiceType({ name: 'no-program', command: ['does-not-exist'] }),
@@ -109,8 +126,9 @@ export function buildProcess(world: World, logger: Logger = silentLogger) {
     taskHost: 'tasks.example',
     frameAncestors: "'self'",
   });
-  const endTask = createEndTask({ store, runtime, capacity, settler, now });
+  const endTask = createEndTask({ store, runtime, capacity, serviceTypes, settler, now });
   const reconcile = createReconcile({ store, runtime, settler, endTask, now, logger });
+  const samples = new TaskSamples();
   const startTask = createStartTask({
     ...{ store, runtime, capacity, settler, serviceTypes, limits: world.limits, now },
     newId: randomUUID,
@@ -121,9 +139,13 @@ export function buildProcess(world: World, logger: Logger = silentLogger) {
   const useCases = {
     startTask,
     stopTask: createStopTask({ store, settler, now }),
-    getTask: createGetTask({ store }),
+    getTask: createGetTask({ store, serviceTypes, now }),
     listTasks: createListTasks({ store }),
     followTask: createFollowTask({ store, news, stopping: stopping.signal, lookMs: 40, pulseMs: 60, progressMs: 10 }),
+    tellActivity: createTellActivity({ store, serviceTypes, news, now }),
+    extendTask: createExtendTask({ store, serviceTypes, news, now }),
+    readLogs: createReadLogs({ store, runtime, stopping: stopping.signal }),
+    readStats: createReadStats({ store, runtime, samples }),
     serviceTypes,
     listVolumes: createListVolumes(runtime),
     deleteVolume: createDeleteVolume(runtime),
@@ -135,6 +157,7 @@ export function buildProcess(world: World, logger: Logger = silentLogger) {
     endTask,
     reconcile,
     renewLeases: createRenewLeases({ store, capacity, settler, now, newId: randomUUID, logger }),
+    watchStays: createWatchStays({ store, runtime, samples, endTask, serviceTypes, news, now, logger }),
     useCases,
     watch: () => watchContainers({ runtime, endTask, reconcile, logger, everyMs: 50, retryMs: 20 }),
   };

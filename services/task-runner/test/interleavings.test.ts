@@ -17,13 +17,14 @@ const pick = fc.nat(5);
 const action = fc.oneof(
   fc.record({
     do: fc.constant('start' as const),
-    type: fc.constantFrom('demo', 'demo', 'remote', 'no-image', 'no-program'),
+    type: fc.constantFrom('demo', 'brief', 'remote', 'no-image', 'no-program'),
     background: fc.boolean(),
   }),
   fc.record({ do: fc.constant('stop' as const), pick }),
   fc.record({ do: fc.constant('exit' as const), pick, code: fc.constantFrom(0, 3, 137), untold: fc.boolean() }),
   fc.record({ do: fc.constant('vanish' as const), pick }),
-  fc.record({ do: fc.constantFrom('look' as const, 'renew' as const, 'crash' as const), pick }),
+  fc.record({ do: fc.constantFrom('look' as const, 'renew' as const, 'watch stays' as const, 'crash' as const), pick }),
+  fc.record({ do: fc.constantFrom('use' as const, 'extend' as const), pick }),
   fc.record({ do: fc.constantFrom('docker goes' as const, 'docker comes' as const, 'allocation blinks' as const) }),
   fc.record({ do: fc.constant('time' as const), seconds: fc.constantFrom(1, 12, 70, 400) }),
 );
@@ -126,6 +127,12 @@ function act({ world, pause, processes }: Interleaving, given: Action): Promise<
       return service.reconcile();
     case 'renew':
       return service.renewLeases();
+    case 'watch stays':
+      return service.watchStays();
+    case 'use':
+      return task && service.tellActivity(task.id, requester);
+    case 'extend':
+      return task && service.extendTask({ taskId: task.id, requester, minutes: 1, idempotency: undefined });
     case 'crash':
       processes[given.pick % processes.length]?.kill();
       processes[given.pick % processes.length] = new Mortal(world, pause);

@@ -78,7 +78,28 @@ test.each([
   expect(faultsOf(`${line}\nserviceTypes:\n  web:${MINIMAL}`)).toContain(`types.yaml: ${place}: `);
 });
 
+test('when a type says nothing of how long its tasks may stay, then nothing ends them; what it says comes with a warning', () => {
+  const lifetimeOf = (lines: string) =>
+    parseServiceTypes(`serviceTypes:\n  web:\n    ${lines}${MINIMAL}`, 'types.yaml').types.get('web')?.lifetime;
+  const activity = { cpuCores: 0.05, networkRate: 1024 };
+  expect(lifetimeOf('')).toEqual({ idleTimeout: null, maxAge: null, warnBefore: 0, maxExtension: 0, activity });
+  expect(lifetimeOf('idleTimeout: 600')).toMatchObject({ idleTimeout: 600, maxAge: null, warnBefore: 60 });
+  expect(lifetimeOf('maxAge: 5')).toMatchObject({ idleTimeout: null, maxAge: 5, warnBefore: 0 });
+  expect(lifetimeOf('maxAge: 864000\n    warnBefore: 3600\n    maxExtension: 7200')).toMatchObject({
+    ...{ maxAge: 864_000, warnBefore: 3600, maxExtension: 7200 },
+  });
+  expect(lifetimeOf('activity: { cpu: 0.2, networkRate: 10Ki }')).toMatchObject({
+    activity: { cpuCores: 0.2, networkRate: 10_240 },
+  });
+});
+
 test.each([
+  ['idleTimeout: 0', 'idleTimeout'],
+  ['maxAge: 1h', 'maxAge'],
+  ['maxExtension: -1', 'maxExtension'],
+  ['idleTimeout: 60\n    warnBefore: 60', 'warnBefore: must be less than idleTimeout'],
+  ['maxAge: 60\n    warnBefore: 61', 'warnBefore: must be less than maxAge'],
+  ['activity: { network: 1 }', 'activity'],
   ['user: root', 'user: must be uid:gid'],
   ['readOnly: maybe', 'readOnly'],
   ['tmpfs: { tmp: 1Mi }', 'tmpfs.tmp: must be a path below /'],

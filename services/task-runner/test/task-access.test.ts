@@ -84,6 +84,10 @@ describe('whose tasks', () => {
       network: 'none',
       limits: { tasks: 1_000_000, tasksPerUser: 1_000_000 },
       capacity: { pool: 'local-cpu', units: 100 },
+      idleTimeout: null,
+      maxAge: null,
+      warnBefore: 0,
+      maxExtension: 0,
     });
   });
 });

@@ -120,7 +120,7 @@ describe('what cannot start', () => {
     const { body } = await start({ userId: user, serviceType: 'nope' }).expect(400);
     expect(body).toMatchObject({
       code: 'task.unknown_service_type',
-      known: ['demo', 'no-image', 'remote', 'no-program', 'no-pool'],
+      known: ['demo', 'brief', 'no-image', 'remote', 'no-program', 'no-pool'],
     });
     expect(world.store.all()).toEqual([]);
   });

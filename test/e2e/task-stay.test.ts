@@ -1,0 +1,127 @@
+import { randomUUID } from 'node:crypto';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { eventsOf } from './support/event-stream';
+import { PROBE_IMAGE, ProbeTasks } from './support/probe-tasks';
+import { call, eventually, tokenFor } from './support/system';
+import { TaskRunnerReplica } from './support/task-runner-replica';
+import { containersOf, freeUnits, type Started } from './support/tasks';
+
+/** Issue 5, points 6 and 7: a task that nobody uses is warned and stopped, and its owner looks in meanwhile, on the real system. */
+
+jest.setTimeout(120_000);
+
+const WARN_BEFORE_MS = 4_000;
+const user = randomUUID();
+const token = tokenFor(user, 'user');
+const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'task-stay-'));
+let replica: TaskRunnerReplica;
+
+beforeAll(async () => {
+  await new ProbeTasks('stay-test').prepare();
+  const file = path.join(folder, 'types.json');
+  const brief = {
+    image: PROBE_IMAGE,
+    containerPort: 8080,
+    resources: { cpu: 0.5, memory: '64Mi', pids: 32 },
+    capacity: { pool: 'local-cpu', units: 100 },
+    readiness: { path: '/healthz', timeoutSeconds: 30 },
+    ...{ idleTimeout: 10, warnBefore: WARN_BEFORE_MS / 1000, maxExtension: 120 },
+  };
+  fs.writeFileSync(file, JSON.stringify({ serviceTypes: { brief } }));
+  replica = await TaskRunnerReplica.start({ SERVICE_TYPES_FILE: file });
+});
+afterAll(async () => {
+  await replica.stop();
+  fs.rmSync(folder, { recursive: true });
+});
+
+const ask = async <T>(method: 'GET' | 'POST', what: string, body?: object) => {
+  const answer = await call(method, `${replica.url}/api/tasks${what}`, { token, ...(body ? { body } : {}) });
+  return { status: answer.status, body: answer.body as T };
+};
+
+async function start(): Promise<Started> {
+  const { status, body } = await ask<Started>('POST', '', { userId: user, serviceType: 'brief' });
+  if (status !== 201) throw new Error(`POST answered ${status} ${JSON.stringify(body)}`);
+  return body;
+}
+
+/** Reads what an endpoint streams, until it ends. */
+function stream(what: string) {
+  const state = { text: '', ended: false };
+  const read = async (): Promise<void> => {
+    const headers = { Authorization: `Bearer ${token}` };
+    const { body } = await fetch(`${replica.url}/api/tasks${what}`, { headers });
+    for await (const chunk of body ?? []) state.text += Buffer.from(chunk as Uint8Array).toString();
+    state.ended = true;
+  };
+  read().catch(() => undefined); // the replica was stopped
+  return state;
+}
+
+interface Stats {
+  series: { cpuCores: number | null; memoryBytes: number }[];
+}
+interface Detail {
+  status: string;
+  reason: string;
+  actor: string;
+  expiresAt: string | null;
+  idleSince: string | null;
+  history: { at: string; reason: string }[];
+}
+
+test('when nobody uses a task, then its owner is warned in the stream, and the system stops it when it said it would', async () => {
+  const free = await freeUnits('local-cpu');
+  const { taskId } = await start();
+  const events = stream(`/${taskId}/events`);
+  expect(Date.parse((await ask<Detail>('GET', `/${taskId}`)).body.expiresAt ?? '')).toBeGreaterThan(Date.now());
+  await eventually('the warning', () => events.text.includes('event: warning'), 20_000);
+  const { expiresAt } = (await ask<Detail>('GET', `/${taskId}`)).body;
+  await eventually('the end of the stream', () => events.ended, 30_000);
+  expect(events.text).toMatch(/event: warning\ndata: \{"status":"Running".*"reason":"idle_soon","actor":"system"\}/);
+  expect(events.text).toContain('"reason":"idle_timeout"');
+  const { body } = await ask<Detail>('GET', `/${taskId}`);
+  expect(body).toMatchObject({ status: 'Stopped', reason: 'idle_timeout', actor: 'system', expiresAt: null });
+  const timeOf = (reason: string): number => Date.parse(body.history.find((step) => step.reason === reason)?.at ?? '');
+  expect(timeOf('idle_timeout') - timeOf('idle_soon')).toBeGreaterThanOrEqual(WARN_BEFORE_MS);
+  expect(timeOf('idle_timeout') - Date.parse(expiresAt ?? '')).toBeLessThan(5_000);
+  expect(await containersOf([taskId])).toEqual([]);
+  expect(await freeUnits('local-cpu')).toBe(free);
+  await eventually('its event', async () =>
+    (await eventsOf('task.stopped')).some(({ data }) => data.taskId === taskId && data.reason === 'idle_timeout'),
+  );
+  expect(await ask('GET', `/${taskId}/logs`)).toMatchObject({ status: 409, body: { code: 'task.no_container' } });
+});
+
+test('when a task computes, then stats show it and it stays; its log is followed to the end; and it is extended', async () => {
+  const { taskId, iframeUrl } = await start();
+  const logs = stream(`/${taskId}/logs?follow=true`);
+  const until = Date.now() + 16_000;
+  while (Date.now() < until) await fetch(`${iframeUrl}burn?ms=700`).then((answer) => answer.text());
+  const busy = (await ask<Detail>('GET', `/${taskId}`)).body;
+  expect(busy).toMatchObject({ status: 'Running' });
+  const { body: stats } = await ask<Stats>('GET', `/${taskId}/stats`);
+  const cores = stats.series.flatMap(({ cpuCores }) => cpuCores ?? []);
+  expect(Math.max(...cores)).toBeGreaterThan(0.2);
+  expect(Math.max(...cores)).toBeLessThan(1);
+  expect(stats.series.at(-1)?.memoryBytes).toBeGreaterThan(0);
+
+  const extended = await ask<Detail>('POST', `/${taskId}/extend`, { minutes: 1 });
+  expect(extended.status).toBe(200);
+  const later = Date.parse(extended.body.expiresAt ?? '') - Date.parse(busy.expiresAt ?? '');
+  expect(later).toBeGreaterThanOrEqual(60_000);
+  expect(await ask('POST', `/${taskId}/extend`, { minutes: 2 })).toMatchObject({
+    status: 409,
+    body: { code: 'task.extension_refused', leftMinutes: 1 },
+  });
+  expect((await ask('POST', `/${taskId}/activity`)).status).toBe(204);
+
+  await fetch(`${iframeUrl}say?bytes=50`);
+  await eventually('the line', () => logs.text.includes('"stream":"stdout"'));
+  expect((await call('DELETE', `${replica.url}/api/tasks/${taskId}`, { token })).status).toBe(200);
+  await eventually('the end of the log', () => logs.ended);
+  expect(JSON.parse(logs.text.split('\n')[0] ?? '')).toMatchObject({ at: expect.any(String), stream: 'stdout' });
+});
