@@ -120,9 +120,9 @@ describe(`kill -9 at every step, ${ROUNDS.length} rounds`, () => {
       await replica.stop();
       replica = await TaskRunnerReplica.start(proxy.env);
       if (abandons(round)) {
-      expect([(await tasksIn([user])).length, await containersOf()]).toEqual([1, []]);
-      return;
-    }
+        expect([(await tasksIn([user])).length, await containersOf()]).toEqual([1, []]);
+        return;
+      }
       const hasEnded = async (): Promise<boolean> => (await tasksIn([user]))[0]?.status === 'Stopped';
       await eventually('the task rests', round.ends === 'exited' ? hasEnded : () => atRest([user]));
       const tasks = await tasksIn([user]);

@@ -39,6 +39,9 @@ export async function startContainer(
 ): Promise<Ready | 'interrupted'> {
   const type = parts.serviceTypes.get(task.serviceType);
   if (!type) throw unknownServiceType(task.serviceType, [...parts.serviceTypes.keys()]);
+  // what a process before this one has waited counts; a clock that is set while we wait does not
+  const spent = Math.max(0, Date.parse(parts.now()) - Date.parse(task.history.at(-1)?.at ?? task.createdAt));
+  const deadline = parts.elapsed() + type.readiness.timeoutSeconds * 1000 - spent;
   const values = {
     taskId: task.id,
     userId: task.userId,
@@ -49,9 +52,6 @@ export async function startContainer(
   const port = portOf(state);
   const base = `http://${parts.taskHost}:${port}`;
   const url = base + fillIn(type.readiness.path, values);
-  // what a process before this one has waited counts; a clock that is set while we wait does not
-  const spent = Math.max(0, Date.parse(parts.now()) - Date.parse(task.history.at(-1)?.at ?? task.createdAt));
-  const deadline = parts.elapsed() + type.readiness.timeoutSeconds * 1000 - spent;
   if (!(await serves(parts, task.id, url, { deadline, seconds: type.readiness.timeoutSeconds }, signal)))
     return 'interrupted';
   return { containerId: state.containerId, port, iframeUrl: base + fillIn(type.iframePath, values) };

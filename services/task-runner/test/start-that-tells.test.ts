@@ -142,12 +142,16 @@ describe('a clock that is set while a program comes up', () => {
       () => world.store.all()[0]?.status === 'Starting' && world.runtime.calls.some((call) => /^start/.test(call)),
     );
 
-  test('when it jumps forth, then the start still has its time', async () => {
+  test('when it jumps forth, then the start still has its time, also when the container is only being made', async () => {
     const api = await open();
     api.world.ready.answer = false;
+    api.world.runtime.interfere = (when, call) => {
+      if (when === 'before' && call === 'start') api.world.setClock(3_600_000);
+    };
     const starting = api.start({ ...body, serviceType: 'demo' }).then((response) => response);
     await untilStarting(api);
-    api.world.setClock(3_600_000);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    api.world.setClock(7_200_000);
     await new Promise((resolve) => setTimeout(resolve, 100));
     api.world.ready.answer = true;
     expect((await starting).status).toBe(201);
