@@ -41,9 +41,12 @@ interface Read {
     replica = await TaskRunnerReplica.start({ DOCKER_HOST: engine.dockerHost, INSTANCE: `own-engine-${process.pid}` });
   });
   afterAll(async () => {
-    await replica.stop();
-    await engine.remove();
-    await release();
+    try {
+      await replica.stop();
+      await engine.remove();
+    } finally {
+      await release();
+    }
   });
 
   beforeEach(async () => {

@@ -71,10 +71,10 @@ export class OwnEngine {
     const { child } = this;
     if (!child) return;
     this.child = undefined;
+    const containerd = Number(fs.readFileSync(this.in('exec/containerd/containerd.pid'), 'utf8'));
     const ended = new Promise((resolve) => child.once('exit', resolve));
     if (child.exitCode === null && child.signalCode === null && child.kill(signal)) await ended;
-    // its containerd goes with it, a moment later; one that is just about to go would be taken for the next one's own
-    const containerd = Number(fs.readFileSync(this.in('exec/containerd/containerd.pid'), 'utf8'));
+    // that goes with it, a moment later; one that is just about to go would be taken for the next one's own
     await eventually('its containerd is gone', () => !fs.existsSync(`/proc/${containerd}`));
   }
 
