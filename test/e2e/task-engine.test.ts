@@ -28,12 +28,13 @@ interface Read {
 }
 
 (OwnEngine.isPossible() ? describe : describe.skip)('a dockerd with ten tasks running', () => {
-  const engine = new OwnEngine();
+  let engine: OwnEngine;
   let release: () => Promise<void>;
   let replica: TaskRunnerReplica;
   let tasks: Started[];
 
   beforeAll(async () => {
+    engine = new OwnEngine();
     await engine.start(true);
     await ensureDemoImage(engine.docker);
     ({ release } = await holdOwnTaskRunner());

@@ -5,6 +5,9 @@ import path from 'node:path';
 import Docker from 'dockerode';
 import { eventually } from './system';
 
+/** The default one, of both: a dockerd that is told of another, or of none, deletes it under the feet of the first. */
+const BRIDGE = 'docker0';
+
 /**
  * A second dockerd beside the one that all others use, to be killed and restarted. It makes no firewall rules, since those
  * of the first one are on the same host: ports are served by its proxy, and only on loopback.
@@ -12,7 +15,7 @@ import { eventually } from './system';
 export class OwnEngine {
   readonly docker: Docker;
   private readonly folder = fs.mkdtempSync(path.join(os.tmpdir(), 'own-engine-'));
-  private readonly bridge = `rmtest${process.pid}`;
+  private readonly bridgeWasThere = fs.existsSync(`/sys/class/net/${BRIDGE}`);
   private child: ChildProcess | undefined;
 
   constructor() {
@@ -36,11 +39,6 @@ export class OwnEngine {
 
   /** @param liveRestore containers outlive dockerd */
   async start(liveRestore: boolean): Promise<void> {
-    if (!fs.existsSync(`/sys/class/net/${this.bridge}`)) {
-      execFileSync('ip', ['link', 'add', this.bridge, 'type', 'bridge']);
-      // of the networks that are for documentation and for benchmarks, as below: nobody has them
-      execFileSync('ip', ['address', 'add', '198.51.100.1/24', 'dev', this.bridge]);
-    }
     fs.writeFileSync(this.in('daemon.json'), '{}');
     const log = fs.openSync(this.in('log'), 'a');
     const options = {
@@ -49,8 +47,8 @@ export class OwnEngine {
       'exec-root': this.in('exec'),
       pidfile: this.in('pid'),
       host: this.dockerHost,
-      bridge: this.bridge,
       iptables: 'false',
+      // of the network that is for benchmarks: nobody has it
       'default-address-pool': 'base=198.18.0.0/16,size=24',
       'live-restore': String(liveRestore),
     };
@@ -91,7 +89,7 @@ export class OwnEngine {
     await Promise.all(containers.map(({ Id }) => this.docker.getContainer(Id).remove({ force: true })));
     await this.docker.pruneNetworks();
     await this.end('SIGTERM');
-    execFileSync('ip', ['link', 'delete', this.bridge]);
+    if (!this.bridgeWasThere) execFileSync('ip', ['link', 'delete', BRIDGE]);
     // one that was killed has left some
     const mounts = fs.readFileSync('/proc/self/mounts', 'utf8').split('\n');
     const left = mounts.flatMap((line) => line.split(' ')[1] ?? []).filter((at) => at.startsWith(`${this.folder}/`));
