@@ -52,6 +52,7 @@ runService(APP_ID, configure, (config, { logger, metrics, sidecar, stopping }) =
     taskHost: config.TASK_HOST,
     frameAncestors: config.FRAME_ANCESTORS,
     now,
+    elapsed: () => performance.now(),
     newId: randomUUID,
     logger,
   });

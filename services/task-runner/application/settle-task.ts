@@ -42,6 +42,8 @@ export interface SettleParts {
   taskHost: string;
   frameAncestors: string;
   now: () => string;
+  /** Milliseconds of a clock that nobody sets. */
+  elapsed: () => number;
   newId: () => string;
   logger: Logger;
 }

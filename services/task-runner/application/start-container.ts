@@ -11,6 +11,8 @@ export interface StartParts {
   taskHost: string;
   frameAncestors: string;
   now: () => string;
+  /** Milliseconds of a clock that nobody sets. */
+  elapsed: () => number;
 }
 
 export interface Ready {
@@ -37,6 +39,9 @@ export async function startContainer(
 ): Promise<Ready | 'interrupted'> {
   const type = parts.serviceTypes.get(task.serviceType);
   if (!type) throw unknownServiceType(task.serviceType, [...parts.serviceTypes.keys()]);
+  // what a process before this one has waited counts; a clock that is set while we wait does not
+  const spent = Math.max(0, Date.parse(parts.now()) - Date.parse(task.history.at(-1)?.at ?? task.createdAt));
+  const deadline = parts.elapsed() + type.readiness.timeoutSeconds * 1000 - spent;
   const values = {
     taskId: task.id,
     userId: task.userId,
@@ -47,8 +52,6 @@ export async function startContainer(
   const port = portOf(state);
   const base = `http://${parts.taskHost}:${port}`;
   const url = base + fillIn(type.readiness.path, values);
-  const since = task.history.at(-1)?.at ?? task.createdAt;
-  const deadline = Date.parse(since) + type.readiness.timeoutSeconds * 1000;
   if (!(await serves(parts, task.id, url, { deadline, seconds: type.readiness.timeoutSeconds }, signal)))
     return 'interrupted';
   return { containerId: state.containerId, port, iframeUrl: base + fillIn(type.iframePath, values) };
@@ -69,16 +72,16 @@ function specOf(task: Task, type: ServiceType, fill: (template: string) => strin
 
 /** False when interrupted. Asks at least once, however late it is: a start found after a crash may be ready by now. */
 async function serves(
-  { runtime, probe, now }: StartParts,
+  { runtime, probe, elapsed }: StartParts,
   taskId: string,
   url: string,
   limit: { deadline: number; seconds: number },
   signal: AbortSignal,
 ): Promise<boolean> {
-  let looked = Date.parse(now());
+  let looked = elapsed();
   for (let attempt = 0; !signal.aborted; attempt += 1) {
     if (await probe.serves(url, TRY_MS[attempt] ?? 2_000)) return true;
-    const time = Date.parse(now());
+    const time = elapsed();
     if (time - looked >= LOOK_EVERY_MS || time >= limit.deadline) {
       looked = time;
       portOf(await runtime.inspect(taskId));

@@ -78,10 +78,16 @@ export function buildTask(overrides: Partial<NewTask> = {}): Task {
  * @param clockMs a clock that shows this and goes on only by `pass`; otherwise it is now, and goes
  */
 export function buildWorld(units = 1000, clockMs?: number) {
-  const clock = { ahead: 0 };
-  const now = (): string => new Date((clockMs ?? Date.now()) + clock.ahead).toISOString();
+  const clock = { ahead: 0, wrong: 0 };
+  const elapsed = (): number => (clockMs ?? Date.now()) + clock.ahead;
+  const now = (): string => new Date(elapsed() + clock.wrong).toISOString();
   return {
     now,
+    elapsed,
+    /** Sets the wall clock: no time passes. */
+    setClock: (wrong: number): void => {
+      clock.wrong = wrong;
+    },
     /** Lets time pass. */
     pass: (ms: number): void => {
       clock.ahead += ms;
@@ -116,13 +122,13 @@ export type World = ReturnType<typeof buildWorld>;
 
 /** One process of task-runner on a world; several may share one. */
 export function buildProcess(world: World, logger: Logger = silentLogger) {
-  const { store, runtime, capacity, now, types: serviceTypes } = world;
+  const { store, runtime, capacity, now, elapsed, types: serviceTypes } = world;
   const stopping = new AbortController();
   const probe: ReadinessProbe = { serves: () => Promise.resolve(world.ready.answer) };
   const news = new TaskNews();
   const settler = createSettler({
     ...{ news, pulls: new ImagePulls(runtime, world.silenceMs) },
-    ...{ store, runtime, capacity, probe, serviceTypes, now, logger, newId: randomUUID },
+    ...{ store, runtime, capacity, probe, serviceTypes, now, elapsed, logger, newId: randomUUID },
     taskHost: 'tasks.example',
     frameAncestors: "'self'",
   });

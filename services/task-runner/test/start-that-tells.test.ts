@@ -136,6 +136,38 @@ describe('a start that takes long', () => {
   });
 });
 
+describe('a clock that is set while a program comes up', () => {
+  const untilStarting = ({ world }: Api): Promise<void> =>
+    eventually(
+      () => world.store.all()[0]?.status === 'Starting' && world.runtime.calls.some((call) => /^start/.test(call)),
+    );
+
+  test('when it jumps forth, then the start still has its time, also when the container is only being made', async () => {
+    const api = await open();
+    api.world.ready.answer = false;
+    api.world.runtime.interfere = (when, call) => {
+      if (when === 'before' && call === 'start') api.world.setClock(3_600_000);
+    };
+    const starting = api.start({ ...body, serviceType: 'demo' }).then((response) => response);
+    await untilStarting(api);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    api.world.setClock(7_200_000);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    api.world.ready.answer = true;
+    expect((await starting).status).toBe(201);
+  });
+
+  test('when it jumps back, then the start has no more than its time', async () => {
+    const api = await open();
+    api.world.ready.answer = false;
+    const starting = api.start({ ...body, serviceType: 'demo' }).then((response) => response);
+    await untilStarting(api);
+    api.world.setClock(-3_600_000);
+    expect((await starting).body).toMatchObject({ status: 502, code: 'task.start_failed' });
+    expectNothingLeft(api);
+  });
+});
+
 describe('DELETE meanwhile', () => {
   test('when it comes while the image is pulled, then both answer at once and nothing is left', async () => {
     const api = await open();

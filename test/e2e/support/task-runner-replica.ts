@@ -21,6 +21,13 @@ export class TaskRunnerReplica {
   ) {}
 
   static async start(env: Record<string, string>): Promise<TaskRunnerReplica> {
+    const replica = await TaskRunnerReplica.spawn(env);
+    await eventually('the replica is ready', () => replica.isReady());
+    return replica;
+  }
+
+  /** Does not wait until it is ready: it may die before. */
+  static async spawn(env: Record<string, string>): Promise<TaskRunnerReplica> {
     const secrets = instanceSecrets(e2eInstance(), {});
     const port = await freePort();
     const logFile = path.join(os.tmpdir(), `task-runner-replica-${port}.log`);
@@ -42,9 +49,7 @@ export class TaskRunnerReplica {
       },
     });
     fs.closeSync(log);
-    const replica = new TaskRunnerReplica(`http://127.0.0.1:${port}`, child, logFile);
-    await eventually('the replica is ready', () => replica.isReady());
-    return replica;
+    return new TaskRunnerReplica(`http://127.0.0.1:${port}`, child, logFile);
   }
 
   isReady(): Promise<boolean> {

@@ -9,6 +9,7 @@
 //	GET /processes?count=N     how many processes it could start
 //	GET /eat?bytes=N           takes that much memory; an answer means that it got it
 //	GET /say?bytes=N           prints that much
+//	GET /deaf                  from now on it does not hear SIGTERM
 //	GET /burn?ms=N             milliseconds of CPU that it got in that time, on all cores
 package main
 
@@ -146,6 +147,10 @@ func main() {
 		}
 		kept = append(kept, block)
 		return "got it"
+	})
+	answer("/deaf", func(*http.Request) string {
+		signal.Ignore(syscall.SIGTERM)
+		return "deaf"
 	})
 	answer("/say", func(r *http.Request) string {
 		line := strings.Repeat("x", 1023) + "\n"
