@@ -38,8 +38,7 @@ interface Read {
     await engine.start(true);
     await ensureDemoImage(engine.docker);
     ({ release } = await holdOwnTaskRunner());
-    // its own label: the bridges of the two engines are on one host
-    replica = await TaskRunnerReplica.start({ DOCKER_HOST: engine.dockerHost, INSTANCE: `own-engine-${process.pid}` });
+    replica = await TaskRunnerReplica.start(engine.env);
   });
   afterAll(async () => {
     try {
