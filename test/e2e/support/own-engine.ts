@@ -5,41 +5,53 @@ import path from 'node:path';
 import Docker from 'dockerode';
 import { eventually } from './system';
 
-/** The default one, of both: a dockerd that is told of another, or of none, deletes it under the feet of the first. */
-const BRIDGE = 'docker0';
+/** Where its tasks are reached: of the network that is for documentation, so nobody has it. */
+const [NEAR, FAR] = ['198.51.100.1', '198.51.100.2'];
 
 /**
- * A second dockerd beside the one that all others use, to be killed and restarted. It makes no firewall rules, since those
- * of the first one are on the same host: ports are served by its proxy, and only on loopback.
+ * A second dockerd beside the one that all others use, to be killed and restarted. It has a network namespace of its own: on
+ * the host's it would delete the bridge of the first one, and its firewall rules with it.
  */
 export class OwnEngine {
   readonly docker: Docker;
   private readonly folder = fs.mkdtempSync(path.join(os.tmpdir(), 'own-engine-'));
-  private readonly bridgeWasThere = fs.existsSync(`/sys/class/net/${BRIDGE}`);
+  private readonly namespace = `rm-test-${process.pid}`;
+  private readonly link = `rmtest${process.pid}`;
   private child: ChildProcess | undefined;
 
   constructor() {
     this.docker = new Docker({ socketPath: this.in('docker.sock') });
+    fs.writeFileSync(this.in('daemon.json'), '{}');
+    ip('netns', 'add', this.namespace);
+    ip('link', 'add', this.link, 'type', 'veth', 'peer', 'name', 'outside', 'netns', this.namespace);
+    ip('address', 'add', `${NEAR}/24`, 'dev', this.link);
+    ip('link', 'set', this.link, 'up');
+    ip('-n', this.namespace, 'address', 'add', `${FAR}/24`, 'dev', 'outside');
+    for (const link of ['outside', 'lo']) ip('-n', this.namespace, 'link', 'set', link, 'up');
   }
 
   /** Whether a dockerd can be started here: as root, on Linux, where one is installed. */
   static isPossible(): boolean {
     if (process.platform !== 'linux' || process.getuid?.() !== 0) return false;
     try {
-      execFileSync('sh', ['-c', 'command -v dockerd ip'], { stdio: 'ignore' });
+      for (const program of ['dockerd', 'ip', 'nsenter']) execFileSync('sh', ['-c', `command -v ${program}`]);
       return true;
     } catch {
       return false; // a remote engine, or none of Debian's
     }
   }
 
-  get dockerHost(): string {
+  /** What makes a task-runner use it. Its own label: it knows no other's containers. */
+  get env(): Record<string, string> {
+    return { DOCKER_HOST: this.dockerHost, TASK_HOST: FAR, TASK_BIND: FAR, INSTANCE: this.namespace };
+  }
+
+  private get dockerHost(): string {
     return `unix://${this.in('docker.sock')}`;
   }
 
   /** @param liveRestore containers outlive dockerd */
   async start(liveRestore: boolean): Promise<void> {
-    fs.writeFileSync(this.in('daemon.json'), '{}');
     const log = fs.openSync(this.in('log'), 'a');
     const options = {
       'config-file': this.in('daemon.json'),
@@ -47,13 +59,11 @@ export class OwnEngine {
       'exec-root': this.in('exec'),
       pidfile: this.in('pid'),
       host: this.dockerHost,
-      iptables: 'false',
-      // of the network that is for benchmarks: nobody has it
-      'default-address-pool': 'base=198.18.0.0/16,size=24',
       'live-restore': String(liveRestore),
     };
     const args = Object.entries(options).map(([name, value]) => `--${name}=${value}`);
-    this.child = spawn('dockerd', args, { stdio: ['ignore', log, log] });
+    const inside = [`--net=/run/netns/${this.namespace}`, 'dockerd', ...args];
+    this.child = spawn('nsenter', inside, { stdio: ['ignore', log, log] });
     fs.closeSync(log);
     const answers = () =>
       this.docker.ping().then(
@@ -89,7 +99,8 @@ export class OwnEngine {
     await Promise.all(containers.map(({ Id }) => this.docker.getContainer(Id).remove({ force: true })));
     await this.docker.pruneNetworks();
     await this.end('SIGTERM');
-    if (!this.bridgeWasThere) execFileSync('ip', ['link', 'delete', BRIDGE]);
+    ip('link', 'delete', this.link);
+    ip('netns', 'delete', this.namespace);
     // one that was killed has left some
     const mounts = fs.readFileSync('/proc/self/mounts', 'utf8').split('\n');
     const left = mounts.flatMap((line) => line.split(' ')[1] ?? []).filter((at) => at.startsWith(`${this.folder}/`));
@@ -100,4 +111,8 @@ export class OwnEngine {
   private in(name: string): string {
     return path.join(this.folder, name);
   }
+}
+
+function ip(...args: string[]): void {
+  execFileSync('ip', args);
 }
