@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks';
 import type Docker from 'dockerode';
 import { z } from 'zod';
 import { messageOf } from '../../../shared/errors';
@@ -16,6 +17,13 @@ const infoSchema = z.object({
 /** Whether what a container writes into its own layer can be bounded. */
 export class DockerDisk {
   private known: Promise<boolean> | undefined;
+  /** It is about the host, whoever's task found it out: the line must not carry the ids of that request. */
+  private readonly tell = AsyncResource.bind((why: string): void => {
+    this.logger.warn(
+      `the container host has no quotas (${why}): the limit on disk does not hold, except for read-only service types`,
+      { activity: 'task.disk', result: 'no_quota' },
+    );
+  });
 
   constructor(
     private readonly docker: Docker,
@@ -46,12 +54,5 @@ export class DockerDisk {
     this.known = Promise.resolve(false);
     this.tell(messageOf(error));
     return true;
-  }
-
-  private tell(why: string): void {
-    this.logger.warn(
-      `the container host has no quotas (${why}): the limit on disk does not hold, except for read-only service types`,
-      { activity: 'task.disk', result: 'no_quota' },
-    );
   }
 }
