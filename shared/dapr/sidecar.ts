@@ -192,7 +192,8 @@ export function connectSidecar(options: SidecarOptions): Sidecar {
   };
 }
 
-function keyOf(operation: StateOperation): string {
+/** The row that an operation writes or removes. */
+export function keyOf(operation: StateOperation): string {
   return 'upsert' in operation ? operation.upsert : operation.remove;
 }
 

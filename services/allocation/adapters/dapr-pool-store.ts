@@ -1,6 +1,6 @@
 import type { CloudEvent } from '../../../shared/contracts/events';
 import { outboxRows, outboxSchema } from '../../../shared/dapr/outbox';
-import type { Sidecar, StateOperation, StateRow } from '../../../shared/dapr/sidecar';
+import { keyOf, type Sidecar, type StateOperation, type StateRow } from '../../../shared/dapr/sidecar';
 import { IDEMPOTENCY_TTL_SECONDS } from '../../../shared/http/conditions';
 import type { Decision, PoolFact, Remembered } from '../domain/pool-commands';
 import { type Allocation, isOpen, type OpenInventory, type ReleasedAllocation } from '../domain/inventory';
@@ -257,9 +257,5 @@ function isReleased(row: StateRow | undefined): boolean {
 
 /** A transaction may name a row once only: the last word on it counts. All ask for the version that was read. */
 function oneOperationARow(operations: readonly StateOperation[]): StateOperation[] {
-  return [
-    ...new Map(
-      operations.map((operation) => ['upsert' in operation ? operation.upsert : operation.remove, operation]),
-    ).values(),
-  ];
+  return [...new Map(operations.map((operation) => [keyOf(operation), operation])).values()];
 }

@@ -172,8 +172,8 @@ export function refusalOf(inventory: Inventory, capacity: number, priority = 0):
 }
 
 /** @throws AppError see refusalOf */
-export function take(inventory: Inventory, capacity: number, now: string, priority = 0): Inventory {
-  const refusal = refusalOf(inventory, capacity, priority);
+export function take(inventory: Inventory, capacity: number, now: string): Inventory {
+  const refusal = refusalOf(inventory, capacity);
   if (refusal) throw refusal;
   return taken(inventory, capacity, now);
 }
