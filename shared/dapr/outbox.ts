@@ -20,31 +20,26 @@ const HANDED = 1_000;
 /** So old are rows that a look at the database takes up: younger ones are in the hands of whoever wrote them. */
 const LEFT_BEHIND = `created_at < now() - interval '2 seconds'`;
 
-/** The events of one transaction and topic; a single one stands by itself in rows of an earlier version. */
+/** The events of one transaction; a single one stands by itself in rows of an earlier version. */
 type Row = CloudEvent[];
 
-/** A row for each topic, so that one that does not go out holds up no other. */
+/** One row for all events of a transaction: each row costs it a round trip to the database, and the relay another. */
 export function outboxRows(events: readonly CloudEvent[]): StateOperation[] {
-  return rowsOf(events).map((row) => ({ upsert: keyOf(row), value: row }));
+  return events.length === 0 ? [] : [{ upsert: keyOf(events), value: events }];
 }
 
-function rowsOf(events: readonly CloudEvent[]): Row[] {
-  const rows = new Map<string, Row>();
-  for (const event of events) {
-    const row = rows.get(event.type);
-    if (row) row.push(event);
-    else rows.set(event.type, [event]);
-  }
-  return [...rows.values()];
-}
-
-function firstOf([first]: Row): CloudEvent {
+function keyOf([first]: readonly CloudEvent[]): string {
   if (!first) throw new Error('a row of the outbox has an event');
-  return first;
+  return `${PREFIX}${first.id}`;
 }
 
-const keyOf = (row: Row): string => `${PREFIX}${firstOf(row).id}`;
-const topicOf = (row: Row): string => firstOf(row).type;
+/** What removes a row, or leaves in it what the broker has not taken. */
+function settle(row: Row, taken: ReadonlySet<string>): StateOperation[] {
+  const left = row.filter(({ id }) => !taken.has(id));
+  if (left.length === row.length) return [];
+  const remove = left[0] === row[0] ? [] : [{ remove: keyOf(row) }];
+  return [...remove, ...outboxRows(left)];
+}
 
 /** Forms an event; `id` should follow from what happened (`uuidFromName`), so that telling twice is telling once. */
 export function newEvent<T extends EventType>(
@@ -115,24 +110,27 @@ export function startRelay(options: {
     return found.map((row) => (Array.isArray(row) ? row : [row]));
   }
 
-  /** Publishes rows and removes those that the broker has taken whole. */
+  /** Publishes the events of rows and removes from the database what the broker has taken. */
   async function send(rows: readonly Row[]): Promise<void> {
     metrics.outboxWaiting.set(rows.length);
-    const publish = async (topic: string): Promise<Row[]> => {
-      const ofTopic = rows.filter((row) => row[0]?.type === topic);
-      const taken = await sidecar.publish(topic, ofTopic.flat());
-      metrics.relayed.inc(taken.size);
-      return ofTopic.filter((row) => row.every(({ id }) => taken.has(id)));
-    };
+    const events = rows.flat();
+    const topics = [...new Set(events.map(({ type }) => type))];
     // one topic that does not go out must not hold up the others
-    const results = await Promise.allSettled([...new Set(rows.map(topicOf))].map(publish));
-    const whole = results.flatMap((result) => (result.status === 'fulfilled' ? result.value : []));
-    if (whole.length > 0) await sidecar.transact(whole.map((row) => ({ remove: keyOf(row) })));
+    const results = await Promise.allSettled(
+      topics.map((topic) =>
+        sidecar.publish(
+          topic,
+          events.filter(({ type }) => type === topic),
+        ),
+      ),
+    );
+    const taken = new Set(results.flatMap((result) => (result.status === 'fulfilled' ? [...result.value] : [])));
+    metrics.relayed.inc(taken.size);
+    const operations = rows.flatMap((row) => settle(row, taken));
+    if (operations.length > 0) await sidecar.transact(operations);
     const failed = results.find((result) => result.status === 'rejected');
     if (failed) throw failed.reason;
-    if (whole.length < rows.length) {
-      throw new Error(`the broker refused events of ${rows.length - whole.length} transactions`);
-    }
+    if (taken.size < events.length) throw new Error(`the broker refused ${events.length - taken.size} events`);
     metrics.outboxWaiting.set(0);
   }
 
@@ -159,7 +157,7 @@ export function startRelay(options: {
   }
 
   function wake(events?: readonly CloudEvent[]): void {
-    if (events && handed.length < HANDED) handed.push(...rowsOf(events));
+    if (events && handed.length < HANDED) handed.push([...events]);
     else look = 'all';
     begin();
   }

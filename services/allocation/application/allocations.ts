@@ -150,10 +150,10 @@ export class Allocations {
 
   /** @throws AppError `pool.not_found` */
   async list(filter: AllocationFilter): Promise<Allocation[]> {
-    const [[inventory], page] = await Promise.all([
-      this.store.inventories([filter.poolId]),
-      this.store.listAllocations(filter),
-    ]);
+    const page = await this.store.listAllocations(filter);
+    if (page.length > 0) return page;
+    // a pool that is closed, or never was, holds nothing: only an empty page leaves open whether there is one
+    const [inventory] = await this.store.inventories([filter.poolId]);
     if (!isOpen(inventory)) throw poolNotFound(filter.poolId);
     return page;
   }

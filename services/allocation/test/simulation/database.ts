@@ -43,9 +43,14 @@ export class Database extends MemoryPoolStore {
     this.changed = true;
     await super.commit(snapshot, decision);
     for (const fact of decision.facts) if (fact.kind === 'request') this.requestIds.add(fact.request.id);
-    for (const operation of outboxRows(this.events.slice(before))) {
-      if ('upsert' in operation)
-        this.outbox.set(operation.upsert, { value: operation.value, at: this.scheduler.elapsed });
+    this.carryOut(outboxRows(this.events.slice(before)));
+  }
+
+  /** On the rows of the outbox. */
+  carryOut(operations: readonly StateOperation[]): void {
+    for (const operation of operations) {
+      if ('remove' in operation) this.outbox.delete(operation.remove);
+      else this.outbox.set(operation.upsert, { value: operation.value, at: this.scheduler.elapsed });
     }
   }
 
@@ -94,6 +99,6 @@ export class Broker implements RelaySide {
   }
 
   async transact(operations: readonly StateOperation[]): Promise<void> {
-    for (const operation of operations) if ('remove' in operation) this.database.outbox.delete(operation.remove);
+    this.database.carryOut(operations);
   }
 }
