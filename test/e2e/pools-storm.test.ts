@@ -232,9 +232,9 @@ test('a minute of it: the books are right, and say what the clients saw', async 
 
   // it was a storm, and no calm: all kinds of answers came, often
   const counts = tally(answers);
-  expect(counts['201']).toBeGreaterThan(100);
+  expect(counts['201']).toBeGreaterThan(40);
   expect(counts['202']).toBeGreaterThan(20);
-  expect(counts['204']).toBeGreaterThan(100);
+  expect(counts['204']).toBeGreaterThan(40);
   expect([...ended.values()].filter(({ reason }) => reason === 'expired').length).toBeGreaterThan(10);
 
   for (const id of held) await insist('DELETE', `/resource_pools/${known.get(id)!.poolId}/allocations/${id}`);

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { Client } from 'pg';
 
 /** The lists of the service, by its own view and index. */
-const LIST = `SELECT row::text FROM allocations WHERE resource_pool_id = $1 ORDER BY created_at, id LIMIT 101`;
+const LIST = `SELECT document FROM allocation_places WHERE place > $1 AND place < $2 ORDER BY place LIMIT 101`;
 
 /** Tables for the other side of the comparison, with as many units in each pool as nobody can use up. */
 export async function createTables(databaseUrl: string, pools: readonly string[]): Promise<void> {
@@ -56,6 +56,7 @@ export async function connectSql(databaseUrl: string) {
       await run('delete', 'DELETE FROM bench.allocation WHERE id = $1', [id]);
       await run('commit', 'COMMIT');
     },
-    list: async (poolId: string): Promise<number> => (await run('list', LIST, [poolId])).rows.length,
+    list: async (poolId: string): Promise<number> =>
+      (await run('list', LIST, [`held/${poolId}/`, `held/${poolId}/z`])).rows.length,
   };
 }

@@ -5,6 +5,7 @@ import { randomUUID } from 'node:crypto';
 import { Client } from 'pg';
 import { readServiceTypes } from '../../../services/task-runner/adapters/service-types-file';
 import type { DevInfo } from '../../../tools/dev-info';
+import { provideDocker } from '../../../tools/docker-engine';
 import { findDocker, removeContainers } from '../../../tools/docker';
 import type { Instance } from '../../../tools/instance';
 import { runningPid } from '../../../tools/processes';
@@ -235,17 +236,22 @@ async function main(): Promise<boolean> {
   const [chosen] = process.argv.slice(2);
   if (chosen !== undefined && !PARTS.includes(chosen)) throw new Error(`"${chosen}" is none of ${PARTS.join(', ')}`);
   for (const line of machine('bench:tasks')) say(line);
-  const docker = await findDocker();
-  if (!docker) throw new Error('no Docker Engine answers');
+  const stopDocker = await provideDocker();
   const targets: Target[] = [];
-  await withSystem({ LOG_LEVEL: 'warn' }, async (system, instance) => {
-    try {
-      if (chosen !== 'history') targets.push(...(await measureContainers(system, instance)));
-      if (chosen !== 'containers') targets.push(...(await measureHistory(system, instance)));
-    } finally {
-      await removeContainers(docker, instance);
-    }
-  });
+  try {
+    const docker = await findDocker();
+    if (!docker) throw new Error('no Docker Engine answers');
+    await withSystem({ LOG_LEVEL: 'warn' }, async (system, instance) => {
+      try {
+        if (chosen !== 'history') targets.push(...(await measureContainers(system, instance)));
+        if (chosen !== 'containers') targets.push(...(await measureHistory(system, instance)));
+      } finally {
+        await removeContainers(docker, instance);
+      }
+    });
+  } finally {
+    await stopDocker();
+  }
   say();
   for (const line of table(targets)) say(line);
   return targets.every((target) => verdict(target) !== 'MISSED');
