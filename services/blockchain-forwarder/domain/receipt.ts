@@ -68,6 +68,9 @@ const receipt = receiptBody.extend({
 export type ReceiptBody = z.infer<typeof receiptBody>;
 export type Receipt = z.infer<typeof receipt>;
 
+/** Far above any receipt: what is longer is not even read. */
+const MAX_LENGTH = 65_536;
+
 /** The text is no receipt; the message names everything that is wrong with it. */
 export class UnreadableReceipt extends Error {}
 
@@ -90,11 +93,26 @@ export async function signedBytes({ signature: _, ...body }: ReceiptBody & { sig
 }
 
 function valueOf(json: string): unknown {
+  if (json.length > MAX_LENGTH) throw new UnreadableReceipt('it is far too long');
+  let value: unknown;
   try {
-    return JSON.parse(json);
+    value = JSON.parse(json);
   } catch (error) {
     throw new UnreadableReceipt(`it is no JSON: ${(error as Error).message}`);
   }
+  if (keysWritten(json) !== keysIn(value)) throw new UnreadableReceipt('it has a field twice');
+  return value;
+}
+
+/** Of a field that is there twice we would check the last, and people might read the first. */
+function keysWritten(json: string): number {
+  return [...json.matchAll(/"(?:[^"\\]|\\.)*"(\s*:)?/g)].filter(([, colon]) => colon !== undefined).length;
+}
+
+function keysIn(value: unknown): number {
+  if (value === null || typeof value !== 'object') return 0;
+  const own = Array.isArray(value) ? 0 : Object.keys(value).length;
+  return Object.values(value).reduce((sum: number, each) => sum + keysIn(each), own);
 }
 
 function parsed<T>(schema: z.ZodType<T>, value: unknown): T {

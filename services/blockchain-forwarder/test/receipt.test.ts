@@ -76,9 +76,28 @@ describe('what is no receipt', () => {
     expect(() => parseReceipt(json)).toThrow(UnreadableReceipt);
   });
 
+  it.each(['"leafIndex":7,', '"leafInde\\u0078" : 7,'])(
+    'when a field is there twice (%s), then it is refused',
+    (twice) => {
+      expect(() => parseReceipt(JSON.stringify(receipt).replace('"leafIndex"', `${twice}"leafIndex"`))).toThrow(
+        'twice',
+      );
+    },
+  );
+
+  it('when a text looks like fields, then it is a text', async () => {
+    const body = await receiptBody(1, 0);
+    const odd = await signReceipt({ ...body, record: { ...body.record, reason: '\\","leafIndex":7,"a\\":"' } }, KEY);
+    expect(parseReceipt(JSON.stringify(odd))).toEqual(odd);
+  });
+
   it('when several things are wrong, then all are named', () => {
     const json = JSON.stringify({ ...receipt, salt: 'x', record: { ...receipt.record, capacity: 0 } });
     expect(() => parseReceipt(json)).toThrow(/record\.capacity: .*; salt: /);
+  });
+
+  it('when it is a hundred times too long, then it is not even read', () => {
+    expect(() => parseReceipt(JSON.stringify(receipt).padEnd(200_000))).toThrow('it is far too long');
   });
 
   it('when the text is no JSON, then it is said', () => {
