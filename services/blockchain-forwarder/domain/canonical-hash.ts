@@ -4,14 +4,23 @@ import { createHash } from 'node:crypto';
 const library = import('canonicalize');
 
 /**
- * SHA-256 of the value's canonical JSON (RFC 8785): equal for equal values, whatever the order of their keys or the
- * program that wrote them.
- * @returns `0x` and 64 hexadecimal digits, as the contract's `bytes32` is written
+ * The value's canonical JSON (RFC 8785): one text for equal values, whatever the order of their keys or the program that
+ * wrote them.
  * @throws when the value has no canonical form, for example text with half a surrogate pair
  */
-export async function canonicalHash(value: object): Promise<string> {
+export async function canonicalText(value: object): Promise<string> {
   const { default: canonicalize } = await library;
   const json = canonicalize(value);
   if (json === undefined) throw new TypeError('the value has no JSON form');
+  return json;
+}
+
+/**
+ * SHA-256 of the value's canonical JSON.
+ * @returns `0x` and 64 hexadecimal digits, as the contract's `bytes32` is written
+ * @throws as canonicalText
+ */
+export async function canonicalHash(value: object): Promise<string> {
+  const json = await canonicalText(value);
   return `0x${createHash('sha256').update(json, 'utf8').digest('hex')}`;
 }
