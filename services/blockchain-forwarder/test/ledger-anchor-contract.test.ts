@@ -1,4 +1,4 @@
-import { keccak256, parseAbiItem, toEventSelector, toHex, type Hex } from 'viem';
+import { keccak256, numberToHex, parseAbiItem, toEventSelector, type Hex } from 'viem';
 import { startAnvil, type TestChain } from './support/anvil';
 import { artifactOf, canonicalShape } from './support/artifacts';
 import {
@@ -6,15 +6,17 @@ import {
   OWNER,
   STRANGER,
   ZERO_ROOT,
+  creationCode,
   deployLedgerAnchor,
   ledgerAnchorAbi,
+  mined,
   type LedgerOnChain,
   type WriteArgs,
 } from './support/ledger-anchor';
 
 type Anchoring = WriteArgs<'anchor'>;
 
-const root = (n: number): Hex => keccak256(toHex(n));
+const root = (n: number): Hex => keccak256(numberToHex(n));
 /** Batch n of a ledger of batches of 1,000. */
 const batch = (n: number): Anchoring => [
   BigInt(n),
@@ -52,12 +54,7 @@ describe('the interface of LedgerAnchor', () => {
   });
 
   it('when another than the owner deploys another ledger, then its code is the same', async () => {
-    const data = `${artifactOf('LedgerAnchor').bytecode}${STRANGER.slice(2).padStart(64, '0')}` as Hex;
-    const hash = (await ledger.reader.request({
-      method: 'eth_sendTransaction' as never,
-      params: [{ from: STRANGER, data }] as never,
-    })) as Hex;
-    const { contractAddress } = await ledger.reader.waitForTransactionReceipt({ hash });
+    const { contractAddress } = await mined(ledger.reader, { from: STRANGER, data: creationCode(STRANGER) });
     const address = contractAddress!;
     expect(await ledger.reader.getCode({ address })).toBe(artifactOf('LedgerAnchor').deployedBytecode);
     const read = { abi: ledgerAnchorAbi, address } as const;
@@ -179,11 +176,13 @@ describe('what is asked of it', () => {
   });
 
   it('when more than 128 batches are anchored, then each cost less than 48 gas an event, and the old are in events', async () => {
-    const gas: bigint[] = [];
-    for (let n = 1; n <= 260; ++n) gas.push((await anchor(batch(n))).gasUsed);
-    const eachEvent = gas.map((used) => Number(used) / 1000);
-    const [most, least] = [Math.max(...eachEvent), Math.min(...eachEvent)];
-    const told = `${least} to ${most} gas an event at 1,000 a batch, over ${gas.length} batches`;
+    const batches = Array.from({ length: 260 }, (_, index) => batch(index + 1));
+    const receipts = [...(await ledger.anchorInOneBlock(batches.slice(0, 130)))];
+    receipts.push(...(await ledger.anchorInOneBlock(batches.slice(130))));
+    expect(new Set(receipts.map((receipt) => receipt.status))).toEqual(new Set(['success']));
+    const eachEvent = receipts.map(({ gasUsed }) => Number(gasUsed) / 1000);
+    const [least, most] = [Math.min(...eachEvent), Math.max(...eachEvent)];
+    const told = `${least} to ${most} gas an event at 1,000 a batch, over ${receipts.length} batches`;
     process.stdout.write(`LedgerAnchor: ${told}; deployment ${ledger.deployment.gasUsed} gas\n`);
     expect(most).toBeLessThan(48);
 

@@ -1,16 +1,23 @@
 import {
   BaseError,
   ContractFunctionRevertedError,
+  concat,
   createPublicClient,
   createTestClient,
-  createWalletClient,
+  encodeFunctionData,
+  formatTransactionReceipt,
   http,
+  numberToHex,
+  pad,
   parseAbi,
   parseEventLogs,
   type Abi,
   type Address,
   type ContractFunctionArgs,
   type Hex,
+  type PublicClient,
+  type RpcTransactionReceipt,
+  type TransactionReceipt,
 } from 'viem';
 import { anvil } from 'viem/chains';
 import { artifactOf } from './artifacts';
@@ -75,20 +82,20 @@ export interface Told {
 }
 
 /** LedgerAnchor on a test chain. Anvil signs for its own accounts, so a caller is no more than an address. */
-export async function deployLedgerAnchor(chain: TestChain, anchorer = ANCHORER) {
-  const transport = http(chain.rpcUrl);
-  const reader = createPublicClient({ chain: anvil, transport, pollingInterval: 10, cacheTime: 0 });
+export async function deployLedgerAnchor(chain: TestChain) {
+  const transport = http(chain.rpcUrl, { batch: { batchSize: 1000 } });
+  const reader = createPublicClient({ chain: anvil, transport, cacheTime: 0 });
   const tester = createTestClient({ chain: anvil, mode: 'anvil', transport });
-  const wallet = createWalletClient({ chain: anvil, transport });
-  const { bytecode } = artifactOf('LedgerAnchor');
   const abi = ledgerAnchorAbi;
-
-  const deployed = await reader.waitForTransactionReceipt({
-    hash: await wallet.deployContract({ abi, bytecode: bytecode as Hex, args: [anchorer], account: OWNER }),
-  });
+  const call = { from: OWNER, data: creationCode(ANCHORER), gas: numberToHex(8_000_000) };
+  const deployed = await mined(reader, call);
   const address = deployed.contractAddress!;
   const told = (logs: typeof deployed.logs): Told[] =>
     parseEventLogs({ abi, logs }).map(({ eventName, args }) => ({ name: eventName, args }));
+  const request = (from: Address, functionName: Write, args: readonly unknown[]) => {
+    const data = encodeFunctionData({ abi: abi as Abi, functionName, args });
+    return { from, to: address, data, gas: numberToHex(150_000) };
+  };
 
   return {
     address,
@@ -98,10 +105,19 @@ export async function deployLedgerAnchor(chain: TestChain, anchorer = ANCHORER) 
 
     /** Mined, also when it is refused. */
     async send<N extends Write>(from: Address, functionName: N, args: WriteArgs<N>) {
-      const request = { abi: abi as Abi, address, functionName, args, account: from, gas: 500_000n };
-      const hash = await wallet.writeContract(request as never);
-      const receipt = await reader.waitForTransactionReceipt({ hash });
+      const receipt = await mined(reader, request(from, functionName, args));
       return { ...receipt, events: told(receipt.logs) };
+    },
+
+    /** The anchorer's batches, all in one block. */
+    async anchorInOneBlock(batches: WriteArgs<'anchor'>[]): Promise<TransactionReceipt[]> {
+      const first = await reader.getTransactionCount({ address: ANCHORER });
+      await chain.automine(false);
+      const sent = batches.map((args, n) => ({ ...request(ANCHORER, 'anchor', args), nonce: numberToHex(first + n) }));
+      const hashes = await Promise.all(sent.map((each) => rpc<Hex>(reader, 'eth_sendTransaction', each)));
+      await chain.mine();
+      await chain.automine(true);
+      return Promise.all(hashes.map((hash) => reader.getTransactionReceipt({ hash })));
     },
 
     /** The error, with its arguments, by which a call is refused; undefined when it is not. */
@@ -122,6 +138,19 @@ export async function deployLedgerAnchor(chain: TestChain, anchorer = ANCHORER) 
     role: (functionName: 'owner' | 'ownerNominee' | 'anchorer' | 'anchorerNominee') =>
       reader.readContract({ abi, address, functionName }),
   };
+}
+
+export function creationCode(anchorer: Address): Hex {
+  return concat([artifactOf('LedgerAnchor').bytecode as Hex, pad(anchorer)]);
+}
+
+function rpc<T>(client: PublicClient, method: string, params: unknown): Promise<T> {
+  return client.request({ method: method as never, params: [params] as never }) as Promise<T>;
+}
+
+/** Sends and answers with the receipt at once: anvil mines each transaction in a block of its own. */
+export async function mined(client: PublicClient, call: { from: Address; data: Hex }): Promise<TransactionReceipt> {
+  return formatTransactionReceipt(await rpc<RpcTransactionReceipt>(client, 'eth_sendTransactionSync', call));
 }
 
 export type LedgerOnChain = Awaited<ReturnType<typeof deployLedgerAnchor>>;
