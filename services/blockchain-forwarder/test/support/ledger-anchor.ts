@@ -87,13 +87,14 @@ export async function deployLedgerAnchor(chain: TestChain) {
   const reader = createPublicClient({ chain: anvil, transport, cacheTime: 0 });
   const tester = createTestClient({ chain: anvil, mode: 'anvil', transport });
   const abi = ledgerAnchorAbi;
+  const anyAbi: Abi = abi;
   const call = { from: OWNER, data: creationCode(ANCHORER), gas: numberToHex(8_000_000) };
   const deployed = await mined(reader, call);
   const address = deployed.contractAddress!;
   const told = (logs: typeof deployed.logs): Told[] =>
     parseEventLogs({ abi, logs }).map(({ eventName, args }) => ({ name: eventName, args }));
   const request = (from: Address, functionName: Write, args: readonly unknown[]) => {
-    const data = encodeFunctionData({ abi: abi as Abi, functionName, args });
+    const data = encodeFunctionData({ abi: anyAbi, functionName, args });
     return { from, to: address, data, gas: numberToHex(150_000) };
   };
 
@@ -105,7 +106,7 @@ export async function deployLedgerAnchor(chain: TestChain) {
 
     /** Mined, also when it is refused. */
     async send<N extends Write>(from: Address, functionName: N, args: WriteArgs<N>) {
-      const receipt = await mined(reader, request(from, functionName, args));
+      const receipt = await mined(reader, request(from, functionName, args as readonly unknown[]));
       return { ...receipt, events: told(receipt.logs) };
     },
 
@@ -123,7 +124,7 @@ export async function deployLedgerAnchor(chain: TestChain) {
     /** The error, with its arguments, by which a call is refused; undefined when it is not. */
     async refusal(from: Address, functionName: Write | View, args: readonly unknown[]): Promise<Told | undefined> {
       try {
-        await reader.simulateContract({ abi: abi as Abi, address, functionName, args, account: from });
+        await reader.simulateContract({ abi: anyAbi, address, functionName, args, account: from });
         return undefined;
       } catch (error) {
         const reverted =
@@ -144,8 +145,9 @@ export function creationCode(anchorer: Address): Hex {
   return concat([artifactOf('LedgerAnchor').bytecode as Hex, pad(anchorer)]);
 }
 
-function rpc<T>(client: PublicClient, method: string, params: unknown): Promise<T> {
-  return client.request({ method: method as never, params: [params] as never }) as Promise<T>;
+async function rpc<T>(client: PublicClient, method: string, params: unknown): Promise<T> {
+  const answer: unknown = await client.request({ method: method as never, params: [params] as never });
+  return answer as T;
 }
 
 /** Sends and answers with the receipt at once: anvil mines each transaction in a block of its own. */
