@@ -3,27 +3,29 @@ import path from 'node:path';
 import { z } from 'zod';
 
 /**
- * Compiles UsageLedger.sol into UsageLedger.json, which is checked in: whoever deploys or calls the contract needs no
- * compiler, and test/usage-ledger-contract.test.ts compares the two. Run
+ * Compiles each contract of this directory into the JSON file of its name, which is checked in: whoever deploys or calls
+ * a contract needs no compiler, and test/contract-artifacts.test.ts compares the two. Run
  * `npm run build && node dist/services/blockchain-forwarder/contracts/compile.js` from the root of the repository.
  */
 
-const directory = path.join('services', 'blockchain-forwarder', 'contracts');
-export const sourceFile = path.join(directory, 'UsageLedger.sol');
-export const artifactFile = path.join(directory, 'UsageLedger.json');
+export const contractNames = ['UsageLedger', 'LedgerAnchor'] as const;
+export type ContractName = (typeof contractNames)[number];
 
+const directory = path.join('services', 'blockchain-forwarder', 'contracts');
+export const sourceFile = (name: ContractName): string => path.join(directory, `${name}.sol`);
+export const artifactFile = (name: ContractName): string => path.join(directory, `${name}.json`);
+
+const code = z.object({ object: z.string().regex(/^[0-9a-f]+$/) });
+const compiled = z.object({
+  abi: z.array(z.record(z.string(), z.unknown())),
+  evm: z.object({
+    bytecode: code,
+    deployedBytecode: code.extend({ immutableReferences: z.record(z.string(), z.unknown()) }),
+  }),
+});
 const output = z.object({
   errors: z.array(z.object({ severity: z.string(), formattedMessage: z.string() })).optional(),
-  contracts: z
-    .object({
-      'UsageLedger.sol': z.object({
-        UsageLedger: z.object({
-          abi: z.array(z.record(z.string(), z.unknown())),
-          evm: z.object({ bytecode: z.object({ object: z.string().regex(/^[0-9a-f]+$/) }) }),
-        }),
-      }),
-    })
-    .optional(),
+  contracts: z.record(z.string(), z.record(z.string(), compiled)).optional(),
 });
 
 export interface ContractArtifact {
@@ -31,6 +33,8 @@ export interface ContractArtifact {
   abi: Record<string, unknown>[];
   /** Creation code, 0x-prefixed. */
   bytecode: string;
+  /** What eth_getCode answers once it is deployed. Not there for a contract with immutables, which differs each time. */
+  deployedBytecode?: string;
 }
 
 /** solc-js, as far as it is used here. */
@@ -40,28 +44,48 @@ export interface Solc {
 }
 
 /** @throws when the source does not compile without a warning, with what the compiler says */
-export function compileUsageLedger(solc: Solc, source: string): ContractArtifact {
+export function compileContract(solc: Solc, name: ContractName, source: string): ContractArtifact {
+  const file = `${name}.sol`;
   const input = {
     language: 'Solidity',
-    sources: { 'UsageLedger.sol': { content: source } },
+    sources: { [file]: { content: source } },
     settings: {
       evmVersion: 'shanghai',
       optimizer: { enabled: true, runs: 10_000 },
       // without the metadata hash the code depends on the source's meaning only, not on its comments
       metadata: { bytecodeHash: 'none', appendCBOR: false },
-      outputSelection: { '*': { UsageLedger: ['abi', 'evm.bytecode.object'] } },
+      outputSelection: {
+        '*': {
+          [name]: [
+            'abi',
+            'evm.bytecode.object',
+            'evm.deployedBytecode.object',
+            'evm.deployedBytecode.immutableReferences',
+          ],
+        },
+      },
     },
   };
   const { errors = [], contracts } = output.parse(JSON.parse(solc.compile(JSON.stringify(input))));
-  if (errors.length > 0 || !contracts) throw new Error(errors.map((error) => error.formattedMessage).join('\n'));
-  const { abi, evm } = contracts['UsageLedger.sol'].UsageLedger;
-  return { solc: solc.version(), abi, bytecode: `0x${evm.bytecode.object}` };
+  const contract = contracts?.[file]?.[name];
+  if (errors.length > 0 || !contract) throw new Error(errors.map((error) => error.formattedMessage).join('\n'));
+  const { bytecode, deployedBytecode } = contract.evm;
+  return {
+    solc: solc.version(),
+    abi: contract.abi,
+    bytecode: `0x${bytecode.object}`,
+    ...(Object.keys(deployedBytecode.immutableReferences).length === 0 && {
+      deployedBytecode: `0x${deployedBytecode.object}`,
+    }),
+  };
 }
 
 async function main(): Promise<void> {
   const { default: solc } = await import('solc');
-  const artifact = compileUsageLedger(solc, readFileSync(sourceFile, 'utf8'));
-  writeFileSync(artifactFile, `${JSON.stringify(artifact, null, 2)}\n`);
+  for (const name of contractNames) {
+    const artifact = compileContract(solc, name, readFileSync(sourceFile(name), 'utf8'));
+    writeFileSync(artifactFile(name), `${JSON.stringify(artifact, null, 2)}\n`);
+  }
 }
 
 if (require.main === module) void main();

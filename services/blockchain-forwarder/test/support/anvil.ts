@@ -52,7 +52,7 @@ export async function startAnvil(): Promise<TestChain> {
     rpcUrl,
     chainId: anvil.id,
     deployLedger: async () => {
-      const artifact = JSON.parse(readFileSync(artifactFile, 'utf8')) as { abi: Abi; bytecode: Hex };
+      const artifact = JSON.parse(readFileSync(artifactFile('UsageLedger'), 'utf8')) as { abi: Abi; bytecode: Hex };
       const account = privateKeyToAccount(OWNER_KEY);
       const wallet = createWalletClient({ account, chain: anvil, transport });
       const hash = await wallet.deployContract({ ...artifact, args: [accountOf(RECORDER_KEY)] });
