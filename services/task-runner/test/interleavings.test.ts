@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { setImmediate as turn } from 'node:timers/promises';
 import fc from 'fast-check';
 import { AppError } from '../../../shared/errors';
-import { hasEnded, isLegal, type Task } from '../domain/task';
+import { hasEnded, isLegal, isWaiting, type Task } from '../domain/task';
 import { expectBalance } from './balance';
 import { buildProcess, buildWorld, eventually, type World } from './build';
 
@@ -19,6 +19,8 @@ const action = fc.oneof(
     do: fc.constant('start' as const),
     type: fc.constantFrom('demo', 'brief', 'remote', 'no-image', 'no-program'),
     background: fc.boolean(),
+    waitSeconds: fc.constantFrom(0, 0, 5, 60),
+    priority: fc.constantFrom(0, 1),
   }),
   fc.record({ do: fc.constant('stop' as const), pick }),
   fc.record({ do: fc.constant('exit' as const), pick, code: fc.constantFrom(0, 3, 137), untold: fc.boolean() }),
@@ -113,6 +115,7 @@ function act({ world, pause, processes }: Interleaving, given: Action): Promise<
     case 'start':
       return service.startTask({
         ...{ userId: requester.sub, serviceType: given.type, background: given.background },
+        ...{ waitSeconds: given.waitSeconds, priority: given.priority },
         ...{ requester, idempotency: undefined },
       });
     case 'stop':
@@ -176,7 +179,8 @@ test('when anything happens at any moment, then every step is legal, and in the 
         world.pass(seconds * 1000);
         await last.reconcile();
         // a search for lost capacity that the renewal began is not waited for by the look
-        await eventually(() => world.store.all().every(({ id }) => !last.settler.isUnderWay(id)));
+        const waitsOn = (task: Task): boolean => isWaiting(task) && task.wait!.until > world.now();
+        await eventually(() => world.store.all().every((task) => !last.settler.isUnderWay(task.id) || waitsOn(task)));
       }
       expect(unexpected).toEqual([]);
       expect(faults).toEqual([]);
