@@ -85,11 +85,9 @@ export function startFailed(detail: string, cause?: unknown): AppError {
 
 /** @param refusal what its pool says at the end of the wait */
 export function waitOver({ kind, code, message, facts }: AppError, until: string): AppError {
-  const [requested, available] = [facts['requested'], facts['available']];
-  const numbers =
-    requested === undefined || available === undefined
-      ? ''
-      : ` ${String(requested)} units were asked for, ${String(available)} are free.`;
+  const { requested, available } = facts;
+  const known = typeof requested === 'number' && typeof available === 'number';
+  const numbers = known ? ` ${requested} units were asked for, ${available} are free.` : '';
   return new AppError(kind, code, `It waited until ${until}.${numbers} ${message}`);
 }
 
