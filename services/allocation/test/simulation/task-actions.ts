@@ -21,8 +21,10 @@ export async function allocateForTask(client: Client): Promise<void> {
     refusals: [...GRANTED, 'allocation.queue_full', 'allocation.given_back', 'request.idempotency_key_reused'],
     verify: (answer, send, ledger) => {
       if (answer.kind === 'done' && answer.waits) {
+        ledger.count('task waits');
         return ledger.content.requests.has(allocationId) ? undefined : `${allocationId} never waited`;
       }
+      if (answer.kind === 'done' && ledger.content.requests.has(allocationId)) ledger.count('task hears of its grant');
       if (answer.kind === 'done') return ledger.made.has(allocationId) ? undefined : `${allocationId} was never made`;
       return ledger.content.live.has(allocationId) ? grantedBefore(send, ledger) : undefined;
     },
