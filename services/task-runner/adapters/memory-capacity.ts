@@ -109,17 +109,17 @@ export class MemoryCapacity implements Capacity {
 
   /** As the real pool does it whenever something changes. */
   private serve(): void {
-    for (const waiting of [...this.line]) {
-      const { allocationId, until, units } = waiting;
-      const pool = this.poolOf(waiting);
-      const over = until <= Date.parse(this.now());
-      if (!over && units > pool.total - this.used(pool.id)) return;
-      this.line = this.line.filter((other) => other !== waiting);
-      if (over) this.dropped.add(allocationId);
-      else {
-        this.requests.set(allocationId, waiting);
-        this.lease(allocationId);
-      }
+    const now = Date.parse(this.now());
+    for (const { allocationId } of this.line.filter(({ until }) => until <= now)) this.dropped.add(allocationId);
+    this.line = this.line.filter(({ until }) => until > now);
+    const heldUp = new Set<string>();
+    for (const next of [...this.line]) {
+      const { allocationId, poolId, units } = next;
+      if (units > this.poolOf(next).total - this.used(poolId)) heldUp.add(poolId);
+      if (heldUp.has(poolId)) continue;
+      this.line = this.line.filter((other) => other !== next);
+      this.requests.set(allocationId, next);
+      this.lease(allocationId);
     }
   }
 
