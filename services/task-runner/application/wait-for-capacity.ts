@@ -27,8 +27,8 @@ export function requestOf(task: Task, time: string): CapacityRequest {
  * Waits until a task that stands in its pool's line has its capacity, and holds it for a whole lease from then. While
  * `allocation` is away it goes on waiting: the line is kept there.
  * @returns 'interrupted' when `signal` aborts first
- * @throws one of REFUSED_GRANTS: the wait is over; `task.start_interrupted`: granted, but nobody took notice for a lease;
- *   `allocation.given_back`: somebody ended the task
+ * @throws one of REFUSED_GRANTS: the wait is over; `task.start_interrupted` or `allocation.given_back`: it was granted, and
+ *   nobody took notice for a lease, or somebody has ended the task
  */
 export async function waitForCapacity(
   parts: WaitParts,

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { AppError } from '../../../shared/errors';
 import { bearer } from '../../../shared/testing/api';
 import { LEASE_MS } from '../adapters/memory-capacity';
+import { fromTaskRow, toTaskRow } from '../adapters/task-row';
 import { waiting } from '../domain/task';
 import { expectBalance } from './balance';
 import { buildProcess, buildTask, eventually, NO_LIMITS, openApi } from './build';
@@ -193,6 +194,11 @@ describe('a task that may wait for capacity', () => {
     expect(api.world.capacity.waiting).toHaveLength(1);
     await api.stop(one.body.taskId).expect(200);
   });
+});
+
+test('a row from before tasks could wait is that of one that does not', () => {
+  const { priority: _, wait: __, ...old } = toTaskRow(buildTask());
+  expect(fromTaskRow(old)).toMatchObject({ priority: 0, wait: null });
 });
 
 describe('whatever dies while a task waits', () => {
