@@ -34,7 +34,7 @@ runService('allocation', configure, (_config, { sidecar, logger, metrics, stoppi
       ...requestRoutes(requests),
       ...groupRoutes(groups),
       ...candidateRoutes(new Candidates(store)),
-      ...internalRoutes(allocations, writer),
+      ...internalRoutes(allocations, requests, writer),
     ],
     checks: {
       schema: async () => {

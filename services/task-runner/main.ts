@@ -90,7 +90,7 @@ runService(APP_ID, configure, (config, { logger, metrics, sidecar, stopping }) =
     routes: taskRoutes({
       startTask,
       stopTask: createStopTask({ store, settler, now }),
-      getTask: createGetTask({ store, serviceTypes, now }),
+      getTask: createGetTask({ store, serviceTypes, news, now }),
       listTasks: createListTasks({ store }),
       followTask: createFollowTask({ store, news, stopping }),
       tellActivity: createTellActivity({ store, serviceTypes, news, now }),

@@ -24,7 +24,7 @@ export const ROUTES: Record<string, readonly Route[]> = {
     ...requestRoutes(nothing),
     ...groupRoutes(nothing),
     ...candidateRoutes(nothing),
-    ...inventoryRoutes(nothing, nothing),
+    ...inventoryRoutes(nothing, nothing, nothing),
   ],
   'task-runner': taskRoutes(nothing),
   'blockchain-forwarder': [...usageRoutes(nothing), ...eventRoutes(nothing)],

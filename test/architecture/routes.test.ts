@@ -15,7 +15,6 @@ const FOR_ADMINS_ONLY = ['usage:admin'];
 const UNTESTED_CODES = [
   // the seconds before views and indexes are in place
   'schema.unavailable',
-  'task.capacity_unavailable',
   'task.start_refused',
   // a lost race of two replicas
   'task.version_conflict',

@@ -21,12 +21,14 @@ const waitingFields = {
   priority: z.int(),
   lease_seconds: z.int().nullable(),
   created_by: uuid,
+  task_id: uuid.nullable().default(null),
   created_at: timestamp,
   expires_at: timestamp,
   traceparent: z.string().optional(),
 };
 const waitingShape = z.object(waitingFields);
 type WaitingRow = z.infer<typeof waitingShape>;
+type NewWaitingRow = z.input<typeof waitingShape>;
 
 function waitingOf(row: WaitingRow): WaitingRequest {
   return {
@@ -36,13 +38,14 @@ function waitingOf(row: WaitingRow): WaitingRequest {
     priority: row.priority,
     leaseSeconds: row.lease_seconds,
     createdBy: row.created_by,
+    taskId: row.task_id,
     createdAt: row.created_at,
     expiresAt: row.expires_at,
     traceparent: row.traceparent,
   };
 }
 
-function toWaitingRow(request: WaitingRequest): WaitingRow {
+function toWaitingRow(request: WaitingRequest): NewWaitingRow {
   return {
     id: request.id,
     service_id: request.serviceId,
@@ -50,6 +53,7 @@ function toWaitingRow(request: WaitingRequest): WaitingRow {
     priority: request.priority,
     lease_seconds: request.leaseSeconds,
     created_by: request.createdBy,
+    ...(request.taskId === null ? {} : { task_id: request.taskId }),
     created_at: request.createdAt,
     expires_at: request.expiresAt,
     traceparent: request.traceparent,

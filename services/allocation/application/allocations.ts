@@ -24,7 +24,7 @@ export interface AllocateRequest {
 
 export interface TaskAllocateRequest extends Pick<
   AllocateRequest,
-  'poolId' | 'serviceId' | 'capacity' | 'createdBy' | 'leaseSeconds'
+  'poolId' | 'serviceId' | 'capacity' | 'createdBy' | 'leaseSeconds' | 'waitSeconds' | 'priority'
 > {
   taskId: string;
   /** Chosen by the caller, which repeats itself until it has an answer. */
@@ -59,13 +59,20 @@ export class Allocations {
     return { id: madeId, waits };
   }
 
-  /** The same id again is the same allocation; once given back, it is never taken again, however late a repetition comes. */
-  async allocateForTask(request: TaskAllocateRequest): Promise<void> {
+  /**
+   * The same id again is the same allocation, or the same place in the line; once given back, it is never taken again,
+   * however late a repetition comes.
+   * @returns whether it waits: asked again, it says how things stand then, and refuses when the time to wait is over
+   */
+  async allocateForTask(request: TaskAllocateRequest): Promise<{ id: string; waits: boolean }> {
     const { poolId, allocationId: id, serviceId, capacity, createdBy, taskId, leaseSeconds = null } = request;
+    const { waitSeconds, priority } = request;
     const allocation = { id, serviceId, capacity, createdBy, taskId, leaseSeconds };
     const idempotency = { id: onceId(id), fingerprint: JSON.stringify([poolId, serviceId, capacity, taskId]) };
     const traceparent = currentContext()?.traceparent;
-    await this.writer.execute(poolId, { kind: 'allocate', allocation, idempotency, traceparent });
+    const command = { kind: 'allocate', allocation, waitSeconds, priority, idempotency, traceparent } as const;
+    const { waits = false } = await this.writer.execute(poolId, command);
+    return { id, waits };
   }
 
   /** Gives the capacity back; `allocation.released` will be told. @throws AppError `allocation.held_by_task` too */
@@ -82,11 +89,15 @@ export class Allocations {
     await this.writer.execute(poolId, command);
   }
 
-  /** After it nothing is held under this id, whether something was or not, and a request for it that comes later fails. */
+  /** After it nothing waits, and nothing is held, under this id, whether something was or not, and a request for it that comes later fails. */
   async releaseForTask(allocationId: string): Promise<void> {
     for (let attempt = 0; attempt < 5; attempt += 1) {
-      // in this order: what is remembered was written together with the allocation
+      // in this order: what is remembered was written together with the allocation or the request, and that before its grant
       const remembered = await this.store.remembered(onceId(allocationId));
+      if (!remembered || remembered.waits) {
+        const [request] = await this.store.requests([allocationId]);
+        if (request?.status === 'waiting') return this.withdraw(request);
+      }
       const allocation = await this.store.allocation(allocationId);
       if (allocation) return this.giveBack(allocation);
       if (remembered) return;
@@ -98,6 +109,12 @@ export class Allocations {
       }
     }
     throw unavailable('allocation.contended', 'The allocation changes too fast at the moment; try again.');
+  }
+
+  private async withdraw({ poolId, id: requestId }: { poolId: string; id: string }): Promise<void> {
+    const traceparent = currentContext()?.traceparent;
+    const command = { kind: 'cancel', requestId, cancelledBy: 'system', forTask: true, traceparent } as const;
+    await this.writer.execute(poolId, command);
   }
 
   private async giveBack({ poolId, id }: Allocation): Promise<void> {

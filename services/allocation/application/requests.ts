@@ -90,11 +90,17 @@ export class Requests {
     );
   }
 
-  /** After it nothing waits, and nothing is held, under this id. @throws AppError `allocation_request.not_found` */
+  /**
+   * After it nothing waits, and nothing is held, under this id.
+   * @throws AppError `allocation_request.not_found`, `allocation.held_by_task`
+   */
   async cancel(id: string, cancelledBy: string): Promise<void> {
     const { request } = await this.get(id);
     const traceparent = currentContext()?.traceparent;
-    await this.writer.execute(request.poolId, { kind: 'cancel', requestId: id, cancelledBy, traceparent });
+    await this.writer.execute(request.poolId, {
+      ...{ kind: 'cancel' as const, requestId: id, cancelledBy },
+      ...{ forTask: false, traceparent },
+    });
   }
 
   /** The requests as they are, by id. */

@@ -14,6 +14,7 @@ import {
 import {
   changeTerms,
   close,
+  insufficient,
   type Inventory,
   isOpen,
   laterBy,
@@ -35,7 +36,10 @@ import type {
   Remembered,
   State,
 } from './pool-commands';
-import { enqueue, mayWait, withdraw } from './queue';
+import { mayWait, withdraw } from './queue';
+
+/** Why a request ended whose pool was closed. */
+const POOL_GONE = 'pool.not_found';
 
 /**
  * Decides orders one after the other, first come first served, as if each had the pools to itself. Pure: what it says
@@ -119,7 +123,7 @@ function carryOut(draft: Draft, order: Order): string | Made | undefined {
       } else if (isOpen(before)) {
         change(draft, poolId, revision, inUse, (open) => close(open, draft.now));
         if (isOpen(draft.inventory(poolId))) return undefined;
-        for (const request of before.waiting) draft.end(poolId, request, 'cancelled', 'pool.not_found');
+        for (const request of before.waiting) draft.end(poolId, request, 'cancelled', POOL_GONE);
       }
       return undefined;
     }
@@ -131,12 +135,13 @@ function allocate(draft: Draft, poolId: string, command: AllocateCommand): Made 
   const { leaseSeconds, taskId, ...wanted } = allocation;
   const { id, capacity } = wanted;
   const answer = draft.answered(command);
-  // a task's, under an id of the caller's choosing: given back since, so this request comes late
-  const late = taskId !== null && (answer !== undefined || draft.madeBefore(id)) && !draft.allocations.has(id);
-  if (late) throw alreadyGivenBack(id);
+  if (taskId !== null) {
+    const repeated = askedBefore(draft, poolId, command, answer !== undefined);
+    if (repeated) return repeated;
+  }
   if (answer) return madeOf(answer);
   // the same id again: an answer was lost on the way
-  if (draft.state.requests.has(id)) return { madeId: id, waits: true };
+  if (draft.requests.has(id)) return { madeId: id, waits: true };
   if (draft.madeBefore(id)) return { madeId: id };
   const { now } = draft;
   const before = draft.opened(poolId);
@@ -144,12 +149,7 @@ function allocate(draft: Draft, poolId: string, command: AllocateCommand): Made 
   if (refusal) {
     if (waitSeconds === 0 || !mayWait(before, capacity, refusal)) throw refusal;
     const expiresAt = laterBy(waitSeconds, now);
-    const request = { ...wanted, priority, leaseSeconds, createdAt: now, expiresAt, traceparent };
-    draft.put(enqueue(before, request, now));
-    draft.facts.push({
-      kind: 'request',
-      request: { ...request, poolId, status: 'waiting', endedAt: null, reason: null },
-    });
+    draft.wait(before, { ...wanted, taskId, priority, leaseSeconds, createdAt: now, expiresAt, traceparent });
     draft.remember(command, { madeId: id, waits: true });
     return { madeId: id, waits: true };
   }
@@ -160,10 +160,34 @@ function allocate(draft: Draft, poolId: string, command: AllocateCommand): Made 
   return { madeId: id };
 }
 
-function cancel(draft: Draft, poolId: string, { requestId, cancelledBy, traceparent }: CancelCommand): string {
+/**
+ * A task's request, under an id of its choosing, when it came before: it is answered by how things stand now, so that
+ * whoever waits asks again. One that comes after its end is late.
+ */
+function askedBefore(
+  draft: Draft,
+  poolId: string,
+  { allocation: { id, capacity }, priority }: AllocateCommand,
+  answered: boolean,
+): Made | undefined {
+  if (draft.allocations.has(id)) return { madeId: id };
+  const request = draft.requests.get(id);
+  if (request?.status === 'waiting') return { madeId: id, waits: true };
+  if (request?.status === 'expired' || request?.reason === POOL_GONE) {
+    const inventory = draft.opened(poolId);
+    throw refusalOf(inventory, capacity, priority) ?? insufficient(inventory, capacity);
+  }
+  if (request || answered || draft.madeBefore(id)) throw alreadyGivenBack(id);
+  return undefined;
+}
+
+function cancel(draft: Draft, poolId: string, command: CancelCommand): string {
+  const { requestId, cancelledBy, forTask, traceparent } = command;
   const before = draft.inventory(poolId);
   const { inventory, withdrawn } = before ? withdraw(before, requestId, draft.now) : {};
   const allocation = draft.allocations.get(requestId);
+  const taskId = withdrawn?.taskId ?? allocation?.taskId ?? null;
+  if (taskId !== null && !forTask) throw heldByTask({ id: requestId, taskId });
   if (inventory && withdrawn) {
     draft.put(inventory);
     draft.end(poolId, withdrawn, 'cancelled', 'allocation_request.cancelled');

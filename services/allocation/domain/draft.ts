@@ -18,7 +18,7 @@ import {
   type Remembered,
   type State,
 } from './pool-commands';
-import { type AllocationRequest, serveQueue, UNCLAIMED_SECONDS } from './queue';
+import { type AllocationRequest, enqueue, serveQueue, UNCLAIMED_SECONDS } from './queue';
 
 type Release = Pick<ReleaseCommand, 'releasedBy' | 'reason' | 'traceparent'>;
 
@@ -28,6 +28,7 @@ export class Draft {
   readonly changed = new Map<string, Inventory>();
   readonly allocations: Map<string, Allocation>;
   readonly remembered: Map<string, Remembered>;
+  readonly requests: Map<string, AllocationRequest>;
 
   constructor(
     readonly state: State,
@@ -35,6 +36,7 @@ export class Draft {
   ) {
     this.allocations = new Map(state.allocations);
     this.remembered = new Map(state.remembered);
+    this.requests = new Map(state.requests);
   }
 
   inventory(poolId: string): Inventory | undefined {
@@ -97,17 +99,27 @@ export class Draft {
       if (inventory !== before) this.put(inventory);
       for (const request of expired) this.end(poolId, request, 'expired');
       for (const request of granted) {
-        const { id, serviceId, capacity, createdBy, traceparent } = request;
+        const { id, serviceId, capacity, createdBy, taskId, traceparent } = request;
         const lease = leaseFrom(request.leaseSeconds ?? UNCLAIMED_SECONDS, this.now);
-        const made = { id, poolId, serviceId, capacity, createdBy, taskId: null, groupId: null, lease };
+        const made = { id, poolId, serviceId, capacity, createdBy, taskId, groupId: null, lease };
         this.make({ ...made, createdAt: this.now, updatedAt: this.now }, traceparent);
         this.end(poolId, request, 'granted');
       }
     }
   }
 
+  /** @throws AppError `allocation.queue_full` */
+  wait(before: Inventory, request: WaitingRequest): void {
+    this.put(enqueue(before, request, this.now));
+    this.note({ ...request, poolId: before.poolId, status: 'waiting', endedAt: null, reason: null });
+  }
+
   end(poolId: string, request: WaitingRequest, status: AllocationRequest['status'], reason?: string): void {
-    const ended = { ...request, poolId, status, endedAt: this.now, reason: reason ?? null };
-    this.facts.push({ kind: 'request', request: ended });
+    this.note({ ...request, poolId, status, endedAt: this.now, reason: reason ?? null });
+  }
+
+  private note(request: AllocationRequest): void {
+    this.requests.set(request.id, request);
+    this.facts.push({ kind: 'request', request });
   }
 }

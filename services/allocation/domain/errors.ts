@@ -15,7 +15,7 @@ export function heldByTask({ id, taskId }: { id: string; taskId: string | null }
   return new AppError(
     'conflict',
     'allocation.held_by_task',
-    'A running task holds this allocation; stop the task instead.',
+    'A task holds this allocation, or waits for it; stop the task instead.',
     {
       facts: { allocation_id: id, task_id: taskId },
     },

@@ -34,6 +34,8 @@ export interface WaitingRequest {
   priority: number;
   leaseSeconds: number | null;
   createdBy: string;
+  /** The task that wants it, when a task does. */
+  taskId: string | null;
   createdAt: string;
   /** Until then it waits. */
   expiresAt: string;
@@ -136,7 +138,11 @@ function stateRefusal({ poolId, state }: Inventory): AppError | undefined {
 }
 
 function shortage(inventory: Inventory, capacity: number): AppError | undefined {
-  if (capacity <= available(inventory)) return undefined;
+  return capacity <= available(inventory) ? undefined : insufficient(inventory, capacity);
+}
+
+/** Also for who waited in vain: by now there may be enough. */
+export function insufficient(inventory: Inventory, capacity: number): AppError {
   return new AppError(
     'conflict',
     'allocation.insufficient_capacity',

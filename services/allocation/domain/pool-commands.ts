@@ -47,6 +47,8 @@ export interface CancelCommand {
   kind: 'cancel';
   requestId: string;
   cancelledBy: string;
+  /** What a task waits for, or was granted, only its end takes back. */
+  forTask: boolean;
   traceparent?: string | undefined;
 }
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { capacity, leaseSeconds, uuid } from '../../../shared/contracts/fields';
+import { capacity, leaseSeconds, priority, uuid, waitSeconds } from '../../../shared/contracts/fields';
 import {
   capacityOf,
   type drainView,
@@ -13,7 +13,9 @@ import {
 import { route, type Route } from '../../../shared/http/route';
 import type { Allocations } from '../application/allocations';
 import type { PoolWriter } from '../application/pool-writer';
+import type { Requests } from '../application/requests';
 import { available, type Drain, type OpenInventory } from '../domain/inventory';
+import { presentRequest, requestBody } from './allocation-wire';
 
 const poolParams = z.object({ pool_id: uuid });
 /** The catalogue's number of the change: each is decided once, and none after a later one. */
@@ -38,7 +40,7 @@ function presentDrain({ to, since, drainedAt }: Drain): z.input<typeof drainView
 }
 
 /** What `resource-pool` and `task-runner` invoke. All of it may be repeated: the same call twice is one call. */
-export function internalRoutes(allocations: Allocations, writer: PoolWriter): Route[] {
+export function internalRoutes(allocations: Allocations, requests: Requests, writer: PoolWriter): Route[] {
   return [
     route({
       method: 'put',
@@ -95,7 +97,7 @@ export function internalRoutes(allocations: Allocations, writer: PoolWriter): Ro
     route({
       method: 'post',
       path: '/internal/allocations',
-      summary: 'Take the capacity of a task',
+      summary: 'Take the capacity of a task, or wait for it: asked again, it says how things stand',
       access: TASKS,
       body: z.strictObject({
         id: uuid,
@@ -105,11 +107,13 @@ export function internalRoutes(allocations: Allocations, writer: PoolWriter): Ro
         task_id: uuid,
         created_by: uuid,
         lease_seconds: leaseSeconds.optional(),
+        wait_seconds: waitSeconds.optional(),
+        priority: priority.optional(),
       }),
-      responses: { 201: z.object({ id: uuid }) },
-      errors: [...REFUSED_GRANTS, 'allocation.given_back', 'request.idempotency_key_reused'],
+      responses: { 201: z.object({ id: uuid }), 202: requestBody },
+      errors: [...REFUSED_GRANTS, 'allocation.queue_full', 'allocation.given_back', 'request.idempotency_key_reused'],
       handle: async ({ body }) => {
-        await allocations.allocateForTask({
+        const { waits } = await allocations.allocateForTask({
           allocationId: body.id,
           poolId: body.resource_pool_id,
           serviceId: body.service_id,
@@ -117,7 +121,10 @@ export function internalRoutes(allocations: Allocations, writer: PoolWriter): Ro
           taskId: body.task_id,
           createdBy: body.created_by,
           leaseSeconds: body.lease_seconds,
+          waitSeconds: body.wait_seconds,
+          priority: body.priority,
         });
+        if (waits) return { status: 202, body: presentRequest(await requests.get(body.id)) };
         return { status: 201, body: { id: body.id } };
       },
     }),

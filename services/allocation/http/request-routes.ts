@@ -40,7 +40,7 @@ export function requestRoutes(requests: Requests): Route[] {
       access: { permission: 'allocation_request:delete' },
       params: requestParams,
       responses: { 204: null },
-      errors: ['allocation_request.not_found', 'allocation.busy'],
+      errors: ['allocation_request.not_found', 'allocation.held_by_task', 'allocation.busy'],
       handle: async ({ params, caller }) => {
         await requests.cancel(params.request_id, caller.sub);
         return { status: 204 };

@@ -65,7 +65,7 @@ export function describePoolStore(
         ].sort(),
       );
       await carryOut(poolId, release(ids[0]!));
-      await carryOut(poolId, { kind: 'cancel', requestId: ids[1]!, cancelledBy: randomUUID() });
+      await carryOut(poolId, { kind: 'cancel', requestId: ids[1]!, cancelledBy: randomUUID(), forTask: false });
       expect((await store().inventories([poolId]))[0]).toMatchObject({ allocated: 0, waiting: [] });
     });
 

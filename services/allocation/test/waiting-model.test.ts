@@ -114,7 +114,7 @@ test('no sequence loses a waiter, serves one twice, oversells, or lets one overt
           const id = asked[step.index] ?? 'nobody';
           // a release of what waits only is refused, taking it back is not
           const applies = step.kind === 'cancel' || model.held.has(id);
-          const cancel = { kind: 'cancel' as const, requestId: id, cancelledBy: 'x' };
+          const cancel = { kind: 'cancel' as const, requestId: id, cancelledBy: 'x', forTask: false };
           expect(pool.carryOut(now, step.kind === 'cancel' ? cancel : release(id)).outcomes[0]?.ok).toBe(applies);
           if (applies) model.give(id);
         }

@@ -134,7 +134,7 @@ describe('who waits no longer', () => {
     const [holder, big, small] = [wants(8), wants(5), wants(2)];
     pool.carryOut(0, holder, big, small);
     const cancel = (one: AllocateCommand): PoolCommand => {
-      return { kind: 'cancel', requestId: one.allocation.id, cancelledBy: 'somebody' };
+      return { kind: 'cancel', requestId: one.allocation.id, cancelledBy: 'somebody', forTask: false };
     };
     pool.carryOut(1, cancel(big));
     expect([pool.status(big), pool.status(small), pool.inventory.allocated]).toEqual(['cancelled', 'granted', 10]);

@@ -2,9 +2,15 @@ import { z } from 'zod';
 import type { Sidecar } from '../../../shared/dapr/sidecar';
 import { hasCode } from '../../../shared/errors';
 import { capacityUnavailable, isRefusal, isSpent } from '../domain/errors';
-import type { Capacity, CapacityRequest, HeldCapacity } from '../ports/capacity';
+import type { Capacity, CapacityRequest, HeldCapacity, QueuePlace } from '../ports/capacity';
 
 const pools = z.array(z.looseObject({ id: z.uuid() }));
+const taken = z.object({
+  /** Of a request that was not met at once. */
+  status: z.string().optional(),
+  position: z.int().optional(),
+  reason: z.string().optional(),
+});
 const renewed = z.object({ lost: z.array(z.uuid()) });
 
 /** For this long a pool is taken to be there still; should it be gone, `take` says so. */
@@ -28,10 +34,11 @@ export class DaprCapacity implements Capacity {
     return id;
   }
 
-  async take({ allocationId, poolId, units, taskId, userId, createdBy }: CapacityRequest): Promise<void> {
-    await this.ask(async () => {
+  async take(request: CapacityRequest): Promise<QueuePlace | undefined> {
+    const { allocationId, poolId, units, taskId, userId, createdBy, priority, waitSeconds } = request;
+    return this.ask(async () => {
       try {
-        await this.sidecar.invoke('allocation', 'POST', 'internal/allocations', {
+        const answer = await this.sidecar.invoke('allocation', 'POST', 'internal/allocations', {
           id: allocationId,
           resource_pool_id: poolId,
           service_id: userId,
@@ -39,7 +46,11 @@ export class DaprCapacity implements Capacity {
           task_id: taskId,
           created_by: createdBy,
           lease_seconds: this.leaseSeconds,
+          priority,
+          wait_seconds: waitSeconds,
         });
+        const { status, position = null, reason = null } = taken.parse(answer);
+        return status === undefined ? undefined : { position, reason };
       } catch (error) {
         if (hasCode(error, 'pool.not_found')) this.known.clear();
         throw error;

@@ -58,6 +58,9 @@ const taskRow = z.object({
   nextAllocationId: z.uuid().nullable().default(null),
   capacity: z.int(),
   capacityState: z.enum(CAPACITY_STATES),
+  // rows from before tasks could wait for capacity
+  priority: z.int().default(0),
+  wait: z.object({ until: time, inLine: z.boolean() }).nullable().default(null),
   // rows from before tasks were counted
   placed: z.boolean().default(false),
   // rows from before stays were limited

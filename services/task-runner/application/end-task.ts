@@ -1,4 +1,5 @@
 import { hasCode } from '../../../shared/errors';
+import { startInterrupted } from '../domain/errors';
 import { outcomeOfExit, outcomeOfFailure, outcomeOfStay, type Outcome } from '../domain/outcome';
 import type { ServiceType } from '../domain/service-type';
 import { dueOf, endOf } from '../domain/lifetime';
@@ -64,8 +65,8 @@ export function createEndTask({ store, runtime, capacity, serviceTypes, settler,
     ofAbandonedStart: (taskId) =>
       decide(taskId, async (task) => {
         if (task.status !== 'Pending') return undefined;
-        const detail = 'The service was interrupted before the container was made; start a new task.';
-        return outcomeOfFailure({ kind: 'upstream_failed', code: 'task.start_interrupted', detail }, now());
+        const { kind, code, message: detail } = startInterrupted();
+        return outcomeOfFailure({ kind, code, detail }, now());
       }),
 
     ofSpentStay: (taskId) =>

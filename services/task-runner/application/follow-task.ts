@@ -2,6 +2,7 @@ import { AppError } from '../../../shared/errors';
 import { taskNotFound } from '../domain/errors';
 import { WARNING_OF } from '../domain/lifetime';
 import { hasEnded, type Step, type Task } from '../domain/task';
+import type { QueuePlace } from '../ports/capacity';
 import type { PullProgress } from '../ports/container-runtime';
 import type { TaskStore } from '../ports/task-store';
 import { maySee, type Requester } from './requester';
@@ -11,6 +12,7 @@ import type { TaskNews } from './task-news';
 export type Told =
   | { kind: 'step' | 'warning'; number: number; step: Step }
   | { kind: 'progress'; progress: PullProgress }
+  | { kind: 'waiting'; place: QueuePlace }
   | { kind: 'end'; number: number; task: Task }
   /** Nothing happened for a while; it is still followed. */
   | { kind: 'pulse' };
@@ -40,7 +42,7 @@ const WARNINGS: ReadonlySet<string> = new Set(['lease_expired', ...Object.values
 
 /**
  * Tells what happens to a task until it has ended: every step of its history, also those before now, and how far the pull
- * of its image is while this process pulls it.
+ * of its image is, and where it stands in the line for capacity, while this process looks after that.
  * @returns undefined when the follower has been told of the end already
  * @throws `task.not_found`, also for a task of somebody else
  */
@@ -60,6 +62,7 @@ export function createFollowTask(parts: FollowParts) {
   async function* follow(taskId: string, first: number, over: AbortSignal): AsyncGenerator<Told> {
     let next = first;
     let toldAt = performance.now();
+    let shownPlace: QueuePlace | undefined;
     for (let shown: PullProgress | undefined; !over.aborted;) {
       // begins before the look, so that nothing falls between the two
       let change = news.next(taskId, progressMs, over);
@@ -76,10 +79,14 @@ export function createFollowTask(parts: FollowParts) {
       }
       const lookAt = performance.now() + lookMs;
       for (let changed = false; !changed && performance.now() < lookAt && !over.aborted;) {
-        const progress = news.progressOf(taskId);
+        const [progress, place] = [news.progressOf(taskId), news.placeOf(taskId)];
         if (progress !== undefined && progress !== shown) {
           shown = progress;
           yield { kind: 'progress', progress };
+          toldAt = performance.now();
+        } else if (place !== undefined && place !== shownPlace) {
+          shownPlace = place;
+          yield { kind: 'waiting', place };
           toldAt = performance.now();
         } else if (performance.now() - toldAt >= pulseMs) {
           yield { kind: 'pulse' };

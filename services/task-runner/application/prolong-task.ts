@@ -12,7 +12,7 @@ import type { TaskNews } from './task-news';
 export interface ProlongParts {
   store: Pick<TaskStore, 'get' | 'save'>;
   serviceTypes: ReadonlyMap<string, ServiceType>;
-  news: Pick<TaskNews, 'changed'>;
+  news: Pick<TaskNews, 'changed' | 'placeOf'>;
   now: () => string;
 }
 

@@ -1,22 +1,30 @@
 import { notForOthers, taskNotFound } from '../domain/errors';
 import type { ServiceType } from '../domain/service-type';
 import { shownStay, type ShownStay } from '../domain/lifetime';
+import { isWaiting } from '../domain/task';
+import type { QueuePlace } from '../ports/capacity';
 import type { ListedTask, TaskQuery, TaskStore, Versioned } from '../ports/task-store';
 import { maySee, type Requester } from './requester';
+import type { TaskNews } from './task-news';
 
 /** What tells how long a task may stay. */
 export interface ShowParts {
   serviceTypes: ReadonlyMap<string, ServiceType>;
   now: () => string;
+  news: Pick<TaskNews, 'placeOf'>;
 }
 
 export interface ShownTask extends Versioned {
   stay: ShownStay;
+  waiting: ({ until: string } & QueuePlace) | null;
 }
 
-export function shown({ serviceTypes, now }: ShowParts, found: Versioned): ShownTask {
+export function shown({ serviceTypes, now, news }: ShowParts, found: Versioned): ShownTask {
   const lifetime = serviceTypes.get(found.task.serviceType)?.lifetime;
-  return { ...found, stay: shownStay(found.task, lifetime, now()) };
+  const { task } = found;
+  const place = news.placeOf(task.id) ?? { position: null, reason: null };
+  const waiting = isWaiting(task) && task.wait ? { until: task.wait.until, ...place } : null;
+  return { ...found, stay: shownStay(task, lifetime, now()), waiting };
 }
 
 /** One task. @throws `task.not_found`, also for a task of somebody else */

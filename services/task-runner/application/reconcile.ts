@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { messageOf } from '../../../shared/errors';
+import { hasCode, messageOf } from '../../../shared/errors';
 import type { Logger } from '../../../shared/logging/logger';
-import { hasEnded } from '../domain/task';
+import { hasEnded, isWaiting, waiting } from '../domain/task';
 import type { ContainerRuntime, ContainerSummary } from '../ports/container-runtime';
 import type { OpenTask, TaskStore } from '../ports/task-store';
 import type { EndTask } from './end-task';
@@ -75,12 +75,29 @@ export function createReconcile({ store, runtime, settler, endTask, now, logger 
     if ((await Promise.race([settled, late]).finally(() => patience.abort())) === 'late') settled.catch(tellFailure);
   }
 
+  /** One that may wait for capacity goes on waiting, in whatever replica looks; its place is kept by the pool. */
+  async function takeUp(taskId: string, abandoned: boolean): Promise<void> {
+    const found = await store.get(taskId);
+    if (found?.task.status !== 'Pending') return;
+    if (!isWaiting(found.task)) {
+      if (!abandoned) return;
+      if (found.task.wait === null) return endTask.ofAbandonedStart(taskId);
+      try {
+        // nobody is there any more to hear of a refusal: from now on the task tells of it
+        await store.save(waiting(found.task, now()), found.version);
+      } catch (error) {
+        if (!hasCode(error, 'task.version_conflict')) throw error;
+      }
+    }
+    settler.settle(taskId).catch(tellFailure);
+  }
+
   function workOn(task: OpenTask, containers: ContainerSummary[] | undefined): (() => Promise<unknown>)[] {
     if (settler.isUnderWay(task.id)) return [];
     const age = Date.parse(now()) - Date.parse(task.since);
     if (hasEnded(task))
       return age > OWED_MS || task.capacityState !== 'wanted' ? [() => endTask.giveBackOwed(task.id)] : [];
-    if (task.status === 'Pending') return age > ABANDONED_MS ? [() => endTask.ofAbandonedStart(task.id)] : [];
+    if (task.status === 'Pending') return [() => takeUp(task.id, age > ABANDONED_MS)];
     if (containers === undefined) return [];
     if (task.status !== 'Running') return [() => carryOn(task.id)];
     const alive = containers.some((container) => container.taskId === task.id && container.running);

@@ -1,6 +1,6 @@
 import { AppError, hasCode, messageOf } from '../../../shared/errors';
 import type { Logger } from '../../../shared/logging/logger';
-import { capacityUnavailable, isRefusal, isSpent, taskNotFound } from '../domain/errors';
+import { capacityUnavailable, isRefusal, isSpent, startInterrupted, taskNotFound, waitOver } from '../domain/errors';
 import type { ServiceType } from '../domain/service-type';
 import { outcomeOfFailure, outcomeOfLostCapacity } from '../domain/outcome';
 import {
@@ -8,17 +8,19 @@ import {
   capacityRetaken,
   ended,
   hasEnded,
+  isWaiting,
   mayHaveContainer,
   pulling,
   running,
   starting,
   stopping,
   usesCapacity,
+  waiting,
   wantedAllocation,
   type CapacityState,
   type Task,
 } from '../domain/task';
-import type { Capacity } from '../ports/capacity';
+import type { Capacity, QueuePlace } from '../ports/capacity';
 import type { ContainerRuntime } from '../ports/container-runtime';
 import type { ReadinessProbe } from '../ports/readiness-probe';
 import type { TaskStore, Versioned } from '../ports/task-store';
@@ -29,6 +31,7 @@ import { startContainer } from './start-container';
 import { endedEvent, startedEvent } from './task-events';
 import type { TaskNews } from './task-news';
 import { inTraceOf } from './task-trace';
+import { requestOf, waitForCapacity } from './wait-for-capacity';
 
 export interface SettleParts {
   store: TaskStore;
@@ -46,6 +49,8 @@ export interface SettleParts {
   elapsed: () => number;
   newId: () => string;
   logger: Logger;
+  /** So often a task that waits for capacity asks whether it is granted by now. */
+  waitLookMs?: number;
 }
 
 export interface Settler {
@@ -61,13 +66,13 @@ export interface Settler {
   settle(taskId: string): Promise<Task>;
   /** As `settle`, for who does not wait for the end of it. */
   begin(taskId: string): Settling;
-  /** Cuts short a pull or a wait for readiness, after something else was stored about the task. */
+  /** Cuts short a pull or a wait for capacity or readiness, after something else was stored about the task. */
   interrupt(taskId: string): void;
   isUnderWay(taskId: string): boolean;
 }
 
 export interface Settling {
-  /** The task as soon as it has got, or needs no, capacity: from then on it is never forgotten. Rejects as `settled`. */
+  /** The task as soon as it has got, waits for, or needs no, capacity: from then on it is never forgotten. Rejects as `settled`. */
   admitted: Promise<Task>;
   settled: Promise<Task>;
 }
@@ -86,7 +91,7 @@ export function createSettler(parts: SettleParts): Settler {
       const found = await store.get(taskId);
       if (!found) throw taskNotFound(taskId);
       const { task } = found;
-      if (task.status !== 'Pending') admit(task);
+      if (task.status !== 'Pending' || isWaiting(task)) admit(task);
       parts.news.changed(taskId);
       // another replica ended the task while we were starting its container
       if (lostRace && hasEnded(task)) await runtime.remove(taskId);
@@ -102,22 +107,21 @@ export function createSettler(parts: SettleParts): Settler {
   }
 
   function advance(found: Versioned, signal: AbortSignal): Promise<void> {
-    if (found.task.status === 'Pending') return takeCapacity(found);
+    if (found.task.status === 'Pending') return takeCapacity(found, signal);
     if (usesCapacity(found.task) && found.task.capacityState === 'lost') return retakeCapacity(found);
     if (found.task.status === 'Pulling') return pull(found, signal);
     if (found.task.status === 'Starting') return start(found, signal);
     return takeBack(found);
   }
 
-  async function takeCapacity({ task, version }: Versioned): Promise<void> {
-    const type = serviceTypes.get(task.serviceType);
-    // of a type that is not known any more, the start tells
-    const imageThere = type ? runtime.hasImage(type.image) : Promise.resolve(true);
+  async function takeCapacity({ task, version }: Versioned, signal: AbortSignal): Promise<void> {
+    if (isWaiting(task)) return takeInLine({ task, version }, signal);
+    const imageThere = hasImage(task);
     imageThere.catch(() => undefined); // it is looked at when the capacity is taken
     let next: Task;
     try {
-      await take(task);
-      next = (await imageThere) ? starting(task, now()) : pulling(task, now());
+      if (await take(task)) next = waiting(task, now());
+      else next = (await imageThere) ? starting(task, now()) : pulling(task, now());
     } catch (error) {
       if (isRefusal(error)) {
         await store.discard(task, version);
@@ -127,7 +131,28 @@ export function createSettler(parts: SettleParts): Settler {
       return fail({ task, version }, known ? error : capacityUnavailable(error));
     }
     await store.save(next, version);
-    if (next.status === 'Pulling') tell(next);
+    if (next.status !== 'Starting') tell(next);
+  }
+
+  async function takeInLine({ task, version }: Versioned, signal: AbortSignal): Promise<void> {
+    let next: Task;
+    try {
+      if ((await waitForCapacity(parts, task, signal)) === 'interrupted') return;
+      next = (await hasImage(task)) ? starting(task, now()) : pulling(task, now());
+    } catch (error) {
+      if (isRefusal(error)) return fail({ task, version }, waitOver(error, task.wait?.until ?? now()));
+      if (!(error instanceof AppError)) throw error;
+      // of a task that somebody ended meanwhile it is not stored
+      return fail({ task, version }, isSpent(error) ? startInterrupted() : error);
+    }
+    await store.save(next, version);
+    tell(next);
+  }
+
+  /** Of a type that is not known any more, the start tells. */
+  function hasImage(task: Task): Promise<boolean> {
+    const type = serviceTypes.get(task.serviceType);
+    return type ? runtime.hasImage(type.image) : Promise.resolve(true);
   }
 
   async function pull({ task, version }: Versioned, signal: AbortSignal): Promise<void> {
@@ -158,15 +183,8 @@ export function createSettler(parts: SettleParts): Settler {
     tell(next);
   }
 
-  function take(task: Task): Promise<void> {
-    return capacity.take({
-      allocationId: wantedAllocation(task),
-      poolId: task.poolId,
-      units: task.capacity,
-      taskId: task.id,
-      userId: task.userId,
-      createdBy: task.createdBy,
-    });
+  function take(task: Task): Promise<QueuePlace | undefined> {
+    return capacity.take(requestOf(task, now()));
   }
 
   async function start({ task, version }: Versioned, signal: AbortSignal): Promise<void> {

@@ -6,7 +6,7 @@ import type { Logger } from '../../../shared/logging/logger';
 import { notForOthers, poolMissing, startCancelled, unknownServiceType } from '../domain/errors';
 import type { PlaceLimits } from '../domain/places';
 import type { ServiceType, TaskLimits } from '../domain/service-type';
-import { hasEnded, newTask, type Task } from '../domain/task';
+import { hasEnded, isWaiting, newTask, type Task } from '../domain/task';
 import type { Capacity } from '../ports/capacity';
 import type { ContainerRuntime } from '../ports/container-runtime';
 import type { Remembered, TaskStore } from '../ports/task-store';
@@ -20,6 +20,10 @@ export interface StartRequest {
   idempotency: IdempotencyKey | undefined;
   /** The caller does not wait until it serves. */
   background?: boolean;
+  /** It may wait so long for capacity that is not there at once; absent or 0: not at all. */
+  waitSeconds?: number | undefined;
+  /** Among those who wait the larger goes first. */
+  priority?: number | undefined;
 }
 
 export interface StartTaskParts {
@@ -42,9 +46,10 @@ const PATIENCE_MS = 10_000;
 
 /**
  * Starts a task and waits until it serves, or for as long as a caller is kept waiting; then the start goes on without him.
+ * One that waits for capacity is not waited for.
  * @returns the task as it was when it became ready, or later; or, without a start time, one that is still on its way
  * @throws with nothing left behind: `task.not_for_others`, `task.unknown_service_type`, `task.pool_missing`,
- *   `task.limit_reached`, `runtime.unavailable`, one of REFUSED_GRANTS; with a task in state Error: `runtime.image_missing`,
+ *   `task.limit_reached`, `runtime.unavailable`, one of REFUSED_GRANTS, `allocation.queue_full`; with a task in state Error: `runtime.image_missing`,
  *   `task.start_failed`, `runtime.unavailable`; `task.cancelled` when somebody stopped it meanwhile
  */
 export function createStartTask(parts: StartTaskParts) {
@@ -74,7 +79,7 @@ export function createStartTask(parts: StartTaskParts) {
   }
 
   async function prepare(request: StartRequest): Promise<{ task: Task; limits: PlaceLimits }> {
-    const { userId, serviceType, requester, idempotency } = request;
+    const { userId, serviceType, requester, idempotency, waitSeconds, priority } = request;
     const type = parts.serviceTypes.get(serviceType);
     if (!type) throw unknownServiceType(serviceType, [...parts.serviceTypes.keys()]);
     const [poolId] = await Promise.all([parts.capacity.findPool(type.capacity.pool), parts.runtime.ping()]);
@@ -91,6 +96,8 @@ export function createStartTask(parts: StartTaskParts) {
       capacity: type.capacity.units,
       requestKey: idempotency?.id ?? null,
       trace: currentContext()?.traceparent ?? null,
+      waitSeconds,
+      priority,
     });
     return { task, limits: { all: parts.limits, type: type.limits } };
   }
@@ -116,7 +123,7 @@ export function createStartTask(parts: StartTaskParts) {
   /** Refusals are always waited for: they leave no task that could be looked at later. */
   async function answer({ admitted, settled }: Settling, late: Promise<'late'>): Promise<Task> {
     const task = await admitted;
-    const first = hasEnded(task) ? task : await Promise.race([settled, late]);
+    const first = await (hasEnded(task) ? task : isWaiting(task) ? 'late' : Promise.race([settled, late]));
     if (first !== 'late') return outcomeOf(first);
     settled.catch((error: unknown) => {
       logger.warn(`the start of task ${task.id} could not be carried on; it is tried again`, {

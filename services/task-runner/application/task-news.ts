@@ -1,12 +1,14 @@
+import type { QueuePlace } from '../ports/capacity';
 import type { PullProgress } from '../ports/container-runtime';
 
 /**
- * What this process knows of tasks before, or beside, what is stored: that one has just changed, and how far the pull of
- * its image is. Nothing depends on it: who misses it finds the change in the store a little later.
+ * What this process knows of tasks before, or beside, what is stored: that one has just changed, how far the pull of
+ * its image is, and where it stands in the line for capacity. Nothing depends on it: who misses it finds the change in the store a little later.
  */
 export class TaskNews {
   private readonly waiting = new Map<string, Set<() => void>>();
   private readonly pulls = new Map<string, PullProgress>();
+  private readonly places = new Map<string, QueuePlace>();
 
   changed(taskId: string): void {
     for (const wake of this.waiting.get(taskId) ?? []) wake();
@@ -20,6 +22,19 @@ export class TaskNews {
 
   progressOf(taskId: string): PullProgress | undefined {
     return this.pulls.get(taskId);
+  }
+
+  /** @param place undefined: it waits no longer */
+  waits(taskId: string, place: QueuePlace | undefined): void {
+    const before = this.places.get(taskId);
+    // one that stays where it is stays the same
+    if (place && before?.position === place.position && before.reason === place.reason) return;
+    if (place) this.places.set(taskId, place);
+    else this.places.delete(taskId);
+  }
+
+  placeOf(taskId: string): QueuePlace | undefined {
+    return this.places.get(taskId);
   }
 
   /** Waits for a change, for so long at most, and no longer than until `signal` aborts. @returns whether there was one */

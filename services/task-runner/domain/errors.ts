@@ -70,7 +70,7 @@ function saying(words: string): string {
 
 /** The pool gives no capacity for the task, and holds none for it. */
 export function isRefusal(error: unknown): error is AppError {
-  return REFUSED_GRANTS.some((code) => hasCode(error, code));
+  return [...REFUSED_GRANTS, 'allocation.queue_full'].some((code) => hasCode(error, code));
 }
 
 /** What was, or might have been, taken under this id has ended; the id is never granted again. */
@@ -81,6 +81,20 @@ export function isSpent(error: unknown): boolean {
 /** The container could not be made, ended before it was ready, or did not become ready in time. */
 export function startFailed(detail: string, cause?: unknown): AppError {
   return new AppError('upstream_failed', 'task.start_failed', detail, cause === undefined ? {} : { cause });
+}
+
+/** @param refusal what its pool says at the end of the wait */
+export function waitOver({ kind, code, message, facts }: AppError, until: string): AppError {
+  const { requested, available } = facts;
+  const known = typeof requested === 'number' && typeof available === 'number';
+  const numbers = known ? ` ${requested} units were asked for, ${available} are free.` : '';
+  return new AppError(kind, code, `It waited until ${until}.${numbers} ${message}`);
+}
+
+/** Nobody carried its start on for too long. */
+export function startInterrupted(): AppError {
+  const detail = 'The service was interrupted before the container was made; start a new task.';
+  return new AppError('upstream_failed', 'task.start_interrupted', detail);
 }
 
 /** Somebody stopped the task before it was ready. */

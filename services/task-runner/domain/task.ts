@@ -29,6 +29,12 @@ export interface Step {
   actor: Actor;
 }
 
+export interface Wait {
+  until: string;
+  /** The pool has put it into its line; how it goes on only the pool knows. */
+  inLine: boolean;
+}
+
 export interface Task {
   id: string;
   userId: string;
@@ -56,6 +62,10 @@ export interface Task {
   /** Units of the pool. */
   capacity: number;
   capacityState: CapacityState;
+  /** Who gets it first when several wait: the larger. */
+  priority: number;
+  /** Set when it may wait for capacity that is not there at once. */
+  wait: Wait | null;
   /** Whether it is counted among the open tasks (domain/places.ts). The store gives up its place with its end. */
   placed: boolean;
   stay: Stay;
@@ -111,11 +121,17 @@ export type NewTask = Pick<
   | 'capacity'
   | 'requestKey'
   | 'trace'
->;
+> & {
+  priority?: number | undefined;
+  /** Seconds that it may wait for its capacity; 0 when absent. */
+  waitSeconds?: number | undefined;
+};
 
-export function newTask(given: NewTask): Task {
+export function newTask({ priority = 0, waitSeconds = 0, ...given }: NewTask): Task {
   return {
     ...given,
+    priority,
+    wait: waitSeconds === 0 ? null : { until: laterBy(waitSeconds, given.createdAt), inLine: false },
     status: 'Pending',
     containerId: null,
     port: null,
@@ -129,6 +145,23 @@ export function newTask(given: NewTask): Task {
     outcome: null,
     history: [{ status: 'Pending', at: given.createdAt, reason: 'requested', actor: given.createdBy }],
   };
+}
+
+function laterBy(seconds: number, time: string): string {
+  return new Date(Date.parse(time) + seconds * 1000).toISOString();
+}
+
+/** Its capacity is not there, or nobody knows whether it is; it may stand in its pool's line. */
+export function waiting(task: Task, at: string): Task {
+  const { status, wait } = task;
+  if (status !== 'Pending' || wait === null) throw new Error(`task ${task.id} cannot wait in state ${status}`);
+  const step = { status, at, reason: 'waiting_for_capacity', actor: 'system' };
+  return { ...task, wait: { ...wait, inLine: true }, history: [...task.history, step] };
+}
+
+/** It waits for capacity, and is not forgotten when that is refused. */
+export function isWaiting({ status, wait }: Pick<Task, 'status' | 'wait'>): boolean {
+  return status === 'Pending' && wait?.inLine === true;
 }
 
 /** Its capacity is taken; from now on its image is fetched. */

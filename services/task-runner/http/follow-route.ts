@@ -11,6 +11,7 @@ const STREAM = `Server-Sent Events, in order:
 - \`step\`: \`{status, at, reason, actor}\`, a step of the history, also those before now; its id counts them from 0
 - \`warning\`: such a step that its owner should take notice of
 - \`progress\`: \`{bytes, totalBytes, percent}\` of the pull of its image, where this process pulls it; without an id
+- \`waiting\`: \`{position, reason}\` in the line for capacity, where this process asks; without an id
 - \`end\`: the task as it ended; then the stream closes, and answers 204 to who has been told`;
 
 /** What happens to a task, as it happens. */
@@ -47,6 +48,9 @@ async function* written(told: AsyncIterable<Told>): AsyncGenerator<string> {
       case 'step':
       case 'warning':
         yield serverSentEvent(news.kind, news.step, news.number);
+        break;
+      case 'waiting':
+        yield serverSentEvent('waiting', news.place);
         break;
       case 'progress':
         yield serverSentEvent('progress', news.progress);

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { uuid } from '../../../shared/contracts/fields';
+import { priority, uuid, waitSeconds } from '../../../shared/contracts/fields';
 import { REFUSED_GRANTS } from '../../../shared/contracts/inventory';
 import { checkIfMatch, entityTag, idempotencyKey, prefers } from '../../../shared/http/conditions';
 import { decodePosition, pageBothWays, pageQuery, type Keyset } from '../../../shared/http/paging';
@@ -60,7 +60,16 @@ export function taskRoutes(useCases: TaskUseCases): Route[] {
         'Idempotency-Key': 'the same key and body get the same task',
         Prefer: '`respond-async`: do not wait until it serves',
       },
-      body: z.strictObject({ userId: uuid, serviceType: serviceTypeName }),
+      body: z.strictObject({
+        userId: uuid,
+        serviceType: serviceTypeName,
+        waitSeconds: waitSeconds.optional().meta({
+          description: 'capacity that is not there at once is waited for so long: 202, and the task stays Pending',
+        }),
+        priority: priority
+          .optional()
+          .meta({ description: 'among those who wait for capacity the larger goes first; 0 unless told' }),
+      }),
       responses: { 201: startedSchema, 202: acceptedSchema },
       errors: [
         'task.unknown_service_type',
@@ -69,6 +78,7 @@ export function taskRoutes(useCases: TaskUseCases): Route[] {
         'task.limit_reached',
         'task.capacity_unavailable',
         ...REFUSED_GRANTS,
+        'allocation.queue_full',
         'runtime.unavailable',
         'runtime.image_missing',
         'runtime.pull_failed',

@@ -56,6 +56,19 @@ export const taskDetailSchema = taskSchema
     idleSince: timestamp.nullable().meta({
       description: 'null while it counts as active, which it does a little longer than it is',
     }),
+    waiting: z
+      .object({
+        until: timestamp,
+        position: z.int().nullable().meta({ description: 'in the line of its pool: 1 is next' }),
+        reason: z
+          .string()
+          .nullable()
+          .meta({ description: 'the code that says what it waits for', example: 'allocation.insufficient_capacity' }),
+      })
+      .nullable()
+      .meta({
+        description: 'while it waits for capacity; where it stands, as far as the process that answers has heard',
+      }),
     history: z.array(z.object({ status: statusSchema, at: timestamp, reason: z.string(), actor: z.string() })),
   })
   .meta({ id: 'TaskDetail' });
@@ -129,8 +142,8 @@ function errorOf({ outcome }: Pick<Task, 'outcome'>): z.input<typeof taskSchema>
   return { code, detail, logTail: [...logTail] };
 }
 
-export function toTaskDetailWire({ task, stay }: ShownTask): z.input<typeof taskDetailSchema> {
-  return { ...toTaskWire(task), ...stay, history: [...task.history] };
+export function toTaskDetailWire({ task, stay, waiting }: ShownTask): z.input<typeof taskDetailSchema> {
+  return { ...toTaskWire(task), ...stay, waiting, history: [...task.history] };
 }
 
 /** @param task that was ready once */

@@ -6,6 +6,7 @@ export async function expectBalance(world: World): Promise<void> {
   const alive = tasks.filter(({ status }) => status === 'Running').map(({ id }) => id);
   const containers = await world.runtime.list();
   expect(containers.map(({ taskId }) => taskId).sort()).toEqual([...alive].sort());
+  expect(world.capacity.waiting).toEqual([]);
   expect([...world.capacity.held.values()].map(({ taskId }) => taskId).sort()).toEqual([...alive].sort());
   for (const task of tasks) {
     const told = world.store.events.filter(({ data }) => data.taskId === task.id).map(({ type }) => type);

@@ -131,6 +131,7 @@ export function buildProcess(world: World, logger: Logger = silentLogger) {
     ...{ store, runtime, capacity, probe, serviceTypes, now, elapsed, logger, newId: randomUUID },
     taskHost: 'tasks.example',
     frameAncestors: "'self'",
+    waitLookMs: 5,
   });
   const endTask = createEndTask({ store, runtime, capacity, serviceTypes, settler, now });
   const reconcile = createReconcile({ store, runtime, settler, endTask, now, logger });
@@ -145,7 +146,7 @@ export function buildProcess(world: World, logger: Logger = silentLogger) {
   const useCases = {
     startTask,
     stopTask: createStopTask({ store, settler, now }),
-    getTask: createGetTask({ store, serviceTypes, now }),
+    getTask: createGetTask({ store, serviceTypes, news, now }),
     listTasks: createListTasks({ store }),
     followTask: createFollowTask({ store, news, stopping: stopping.signal, lookMs: 40, pulseMs: 60, progressMs: 10 }),
     tellActivity: createTellActivity({ store, serviceTypes, news, now }),

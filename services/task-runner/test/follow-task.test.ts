@@ -5,6 +5,7 @@ import { unavailable } from '../../../shared/errors';
 import { bearer } from '../../../shared/testing/api';
 import { capacityLost } from '../domain/task';
 import { buildApp, buildProcess, buildWorld, eventually } from './build';
+import { takenByOthers } from './lease-world';
 
 /** Server-Sent Events of a task, as a client over HTTP reads them. */
 
@@ -102,6 +103,26 @@ test('when a task is followed, then every step comes with its number, the pull w
     data: { id, status: 'Stopped', reason: 'stopped_by_user' },
   });
   expect(state.raw).not.toContain('"secret"');
+});
+
+test('when a task waits for capacity, then its followers hear where it stands', async () => {
+  const { world, url, service, stop } = await open();
+  await takenByOthers(world, 1_000);
+  const asked = { userId: user, serviceType: 'demo', requester, idempotency: undefined, waitSeconds: 60 };
+  const [ahead, behind] = [await service.startTask(asked), await service.startTask(asked)];
+  const { state, heard } = follow(url, behind.id);
+  const places = () => heard().flatMap(({ event, id, data }) => (event === 'waiting' ? [[id, data]] : []));
+  const place = (position: number) => [undefined, { position, reason: 'allocation.insufficient_capacity' }];
+  await eventually(() => places().length === 1);
+  await stop(ahead.id);
+  await eventually(() => places().length === 2);
+  expect(places()).toEqual([place(2), place(1)]);
+  await stop(behind.id);
+  await eventually(() => state.ended);
+  expect(heard().find(({ id }) => id === '1')?.data).toMatchObject({
+    status: 'Pending',
+    reason: 'waiting_for_capacity',
+  });
 });
 
 test('when a client comes back with Last-Event-ID, then it goes on without a gap, and after the end 204', async () => {

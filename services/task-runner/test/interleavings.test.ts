@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { setImmediate as turn } from 'node:timers/promises';
 import fc from 'fast-check';
 import { AppError } from '../../../shared/errors';
-import { hasEnded, isLegal, type Task } from '../domain/task';
+import { hasEnded, isLegal, isWaiting, type Task } from '../domain/task';
 import { expectBalance } from './balance';
 import { buildProcess, buildWorld, eventually, type World } from './build';
 
@@ -19,6 +19,8 @@ const action = fc.oneof(
     do: fc.constant('start' as const),
     type: fc.constantFrom('demo', 'brief', 'remote', 'no-image', 'no-program'),
     background: fc.boolean(),
+    waitSeconds: fc.constantFrom(0, 0, 5, 60),
+    priority: fc.constantFrom(0, 1),
   }),
   fc.record({ do: fc.constant('stop' as const), pick }),
   fc.record({ do: fc.constant('exit' as const), pick, code: fc.constantFrom(0, 3, 137), untold: fc.boolean() }),
@@ -32,6 +34,9 @@ type Action = typeof action extends fc.Arbitrary<infer A> ? A : never;
 
 /** How many turns of the event loop each call takes, again and again: the interleaving. */
 const pace = fc.array(fc.nat(4), { minLength: 7, maxLength: 60 });
+
+/** For one task, or for three: of what is asked for more waits, or is refused. */
+const room = fc.constantFrom(150, 350);
 
 /** A process that can be killed: whatever it has asked for may still happen, but it does nothing more. */
 class Mortal {
@@ -81,8 +86,8 @@ class Mortal {
   }
 }
 
-function buildInterleaving(turns: readonly number[]) {
-  const world = { ...buildWorld(350), patienceMs: 100 };
+function buildInterleaving(turns: readonly number[], units: number) {
+  const world = { ...buildWorld(units), patienceMs: 100 };
   let calls = 0;
   const pause = async (): Promise<void> => {
     for (let left = turns[(calls += 1) % turns.length] ?? 0; left > 0; left -= 1) await turn();
@@ -113,6 +118,7 @@ function act({ world, pause, processes }: Interleaving, given: Action): Promise<
     case 'start':
       return service.startTask({
         ...{ userId: requester.sub, serviceType: given.type, background: given.background },
+        ...{ waitSeconds: given.waitSeconds, priority: given.priority },
         ...{ requester, idempotency: undefined },
       });
     case 'stop':
@@ -152,10 +158,20 @@ function act({ world, pause, processes }: Interleaving, given: Action): Promise<
   }
 }
 
+/** What became of a task that waited for capacity. */
+function wayOf(reasons: readonly string[]): string {
+  const next = reasons[reasons.lastIndexOf('waiting_for_capacity') + 1];
+  if (!reasons.includes('waiting_for_capacity')) return 'did not wait';
+  if (next === 'capacity_taken') return 'granted';
+  if (next === 'stopped_by_user') return 'stopped';
+  return next === 'start_interrupted' ? 'granted too late' : next === 'insufficient_capacity' ? 'in vain' : `${next}`;
+}
+
 test('when anything happens at any moment, then every step is legal, and in the end everything agrees', async () => {
+  const reached = new Set<string>();
   await fc.assert(
-    fc.asyncProperty(fc.array(action, { minLength: 1, maxLength: 25 }), pace, async (actions, turns) => {
-      const interleaving = buildInterleaving(turns);
+    fc.asyncProperty(fc.array(action, { minLength: 1, maxLength: 25 }), pace, room, async (actions, turns, units) => {
+      const interleaving = buildInterleaving(turns, units);
       const { world, pause, processes, faults } = interleaving;
       const unexpected: unknown[] = [];
       for (const each of actions) {
@@ -176,8 +192,10 @@ test('when anything happens at any moment, then every step is legal, and in the 
         world.pass(seconds * 1000);
         await last.reconcile();
         // a search for lost capacity that the renewal began is not waited for by the look
-        await eventually(() => world.store.all().every(({ id }) => !last.settler.isUnderWay(id)));
+        const waitsOn = (task: Task): boolean => isWaiting(task) && task.wait!.until > world.now();
+        await eventually(() => world.store.all().every((task) => !last.settler.isUnderWay(task.id) || waitsOn(task)));
       }
+      for (const { history } of world.store.all()) reached.add(wayOf(history.map(({ reason }) => reason)));
       expect(unexpected).toEqual([]);
       expect(faults).toEqual([]);
       expect(world.store.all().filter((task) => !hasEnded(task) && task.status !== 'Running')).toEqual([]);
@@ -185,4 +203,5 @@ test('when anything happens at any moment, then every step is legal, and in the 
     }),
     { numRuns: 300 },
   );
+  expect([...reached]).toEqual(expect.arrayContaining(['granted', 'in vain']));
 }, 120_000);

@@ -30,6 +30,8 @@ const REACHED = [
   'group allocation.insufficient_capacity',
   'task-allocate done',
   'task-allocate allocation.given_back',
+  'task waits',
+  'task hears of its grant',
   'task-release done',
   'renew done',
   'renew allocation.not_found',

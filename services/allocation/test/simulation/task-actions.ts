@@ -8,16 +8,23 @@ export async function allocateForTask(client: Client): Promise<void> {
   const [poolId, serviceId, token] = [scheduler.pick(poolIds), scheduler.pick(serviceIds), scheduler.uuid()];
   const [allocationId, taskId, capacity] = [scheduler.uuid(), scheduler.uuid(), scheduler.whole(1, 3)];
   const leaseSeconds = scheduler.pick([undefined, 2]);
+  const [waitSeconds, priority] = [scheduler.pick([undefined, 1, 2]), scheduler.pick([0, 0, 1])];
   const task: Held = { poolId, id: allocationId, serviceId, leased: leaseSeconds !== undefined };
   const wish = grants({
     token,
     what: `task-allocate ${capacity} of ${poolId.slice(0, 2)}`,
     once: true,
     idsGiven: true,
+    priority,
     grants: ({ id, ...made }) =>
       id === allocationId && made.poolId === poolId && made.capacity === capacity && !task.over,
-    refusals: [...GRANTED, 'allocation.given_back', 'request.idempotency_key_reused'],
+    refusals: [...GRANTED, 'allocation.queue_full', 'allocation.given_back', 'request.idempotency_key_reused'],
     verify: (answer, send, ledger) => {
+      if (answer.kind === 'done' && answer.waits) {
+        ledger.count('task waits');
+        return ledger.content.requests.has(allocationId) ? undefined : `${allocationId} never waited`;
+      }
+      if (answer.kind === 'done' && ledger.content.requests.has(allocationId)) ledger.count('task hears of its grant');
       if (answer.kind === 'done') return ledger.made.has(allocationId) ? undefined : `${allocationId} was never made`;
       return ledger.content.live.has(allocationId) ? grantedBefore(send, ledger) : undefined;
     },
@@ -25,9 +32,11 @@ export async function allocateForTask(client: Client): Promise<void> {
   // whoever stops the task may do so before there is an answer
   remember(heldByTasks, task);
   const stopped = scheduler.chance(0.2) ? releaseForTask(client, task) : undefined;
-  await client.ask(wish, ({ allocations }) =>
-    allocations.allocateForTask({ poolId, serviceId, capacity, createdBy: token, taskId, allocationId, leaseSeconds }),
-  );
+  const asked = { poolId, serviceId, capacity, createdBy: token, taskId, allocationId, leaseSeconds };
+  const ask = () =>
+    client.ask(wish, ({ allocations }) => allocations.allocateForTask({ ...asked, waitSeconds, priority }));
+  // who waits asks again to hear how things stand
+  if ((await ask()).kind === 'done') await ask();
   await stopped;
 }
 
@@ -36,11 +45,13 @@ export async function releaseForTask(
   task: Held | undefined = some(client, client.world.heldByTasks),
 ): Promise<void> {
   if (!task) return;
+  client.world.ledger.cancelAsked.add(task.id);
   const wish = ends(`task:${task.id}`, `task-release ${task.id.slice(0, 4)}`, ({ id }) => id === task.id, 'none');
   // after it nothing is held under this id, and nothing will be
   const verify: Wish['verify'] = (answer, _, { content }) => {
     task.over = answer.kind === 'done';
-    return task.over && content.live.has(task.id) ? `${task.id} is held` : undefined;
+    const left = content.live.has(task.id) ? 'held' : content.requests.get(task.id)?.status;
+    return task.over && (left === 'held' || left === 'waiting') ? `${task.id} is ${left}` : undefined;
   };
   await client.ask({ ...wish, verify }, ({ allocations }) => allocations.releaseForTask(task.id));
 }

@@ -35,7 +35,7 @@ export async function startAllocation() {
       ...requestRoutes(requests),
       ...groupRoutes(groups),
       ...candidateRoutes(new Candidates(store)),
-      ...internalRoutes(allocations, writer),
+      ...internalRoutes(allocations, requests, writer),
     ],
     logger,
   );
@@ -51,6 +51,10 @@ export async function startAllocation() {
     requests,
     stopping,
     sub,
+    /** Lets so many seconds pass. */
+    pass: (more: number): void => {
+      seconds += more;
+    },
     /** A pool as `resource-pool` opens it. */
     openPool: async (total = 100, terms: Partial<Terms> = {}): Promise<string> => {
       const poolId = randomUUID();
