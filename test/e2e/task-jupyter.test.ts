@@ -26,7 +26,7 @@ const user = randomUUID();
 const token = tokenFor(user, 'user');
 let held: { release: () => Promise<void> } | undefined;
 let types: ReturnType<typeof serviceTypes> | undefined;
-let replica: TaskRunnerReplica;
+let replica: TaskRunnerReplica | undefined;
 
 interface Task {
   iframeUrl: string;
@@ -44,23 +44,23 @@ beforeAll(async () => {
   replica = await TaskRunnerReplica.start(types.env);
 });
 afterAll(async () => {
-  // without the image there is nothing of it
+  await replica?.stop();
   types?.remove();
-  if (held) await replica.stop();
   await held?.release();
 });
 
+const url = (): string => replica?.url ?? 'http://no-replica';
 const ask = (taskId: string): Promise<Task> =>
-  call('GET', `${replica.url}/api/tasks/${taskId}`, { token }).then(({ body }) => body as Task);
+  call('GET', `${url()}/api/tasks/${taskId}`, { token }).then(({ body }) => body as Task);
 
 test('when somebody runs code in Jupyter and forgets it with its page open, then a warning comes, and it is stopped in order', async () => {
   const free = await freeUnits('local-cpu');
-  const accepted = await call('POST', `${replica.url}/api/tasks`, {
+  const accepted = await call('POST', `${url()}/api/tasks`, {
     ...{ token, body: { userId: user, serviceType: 'jupyter' }, headers: { prefer: 'respond-async' } },
   });
   expect(accepted.status).toBe(202);
   const { taskId } = accepted.body as Started;
-  const events = readStream(`${replica.url}/api/tasks/${taskId}/events`, token);
+  const events = readStream(`${url()}/api/tasks/${taskId}/events`, token);
   await eventually('it runs', () => events.text.includes('data: {"status":"Running"'), 60_000);
   expect(await freeUnits('local-cpu')).toBe(free - 1000);
   const { iframeUrl } = await ask(taskId);
@@ -84,12 +84,13 @@ test('when somebody runs code in Jupyter and forgets it with its page open, then
   expect(await ask(taskId)).toMatchObject({ status: 'Running' });
   expect(events.text).not.toContain('event: warning');
 
+  const closePage = await jupyter.openPage();
   await eventually('the warning', () => events.text.includes('event: warning'), 40_000);
   expect(events.text).toMatch(/event: warning\ndata: \{"status":"Running".*"reason":"idle_soon","actor":"system"\}/);
   const { expiresAt, history: soFar } = await ask(taskId);
   expect(soFar.at(-1)).toMatchObject({ status: 'Running', reason: 'idle_soon' });
   expect(kernel.isConnected).toBe(true);
-  const log = await call('GET', `${replica.url}/api/tasks/${taskId}/logs`, { token });
+  const log = await call('GET', `${url()}/api/tasks/${taskId}/logs`, { token });
   expect(log.body).toContain('Kernel started');
   expect(log.body).not.toContain(jupyter.token);
 
@@ -100,15 +101,16 @@ test('when somebody runs code in Jupyter and forgets it with its page open, then
   const timeOf = (reason: string): number => Date.parse(history.find((step) => step.reason === reason)?.at ?? '');
   expect(timeOf('idle_timeout') - timeOf('idle_soon')).toBeGreaterThanOrEqual(WARN_BEFORE * 1000);
   expect(Math.abs(timeOf('idle_timeout') - Date.parse(expiresAt))).toBeLessThan(5_000);
+  closePage();
   expect(kernel.isConnected).toBe(false);
   expect(await freeUnits('local-cpu')).toBe(free);
   await expectBalance([user]);
   await expectEventsOnce([user]);
 
   // what was kept of it can be dropped
-  const { body: volumes } = await call('GET', `${replica.url}/api/volumes`, { token });
+  const { body: volumes } = await call('GET', `${url()}/api/volumes`, { token });
   expect(volumes).toMatchObject([{ name: `${user}_jupyter_work`, inUse: false }]);
-  expect((await call('DELETE', `${replica.url}/api/volumes/${user}_jupyter_work`, { token })).status).toBe(204);
+  expect((await call('DELETE', `${url()}/api/volumes/${user}_jupyter_work`, { token })).status).toBe(204);
 });
 
 function replyOf(said: Awaited<ReturnType<Kernel['execute']>>): object | undefined {

@@ -8,6 +8,14 @@ interface Message {
   content: Record<string, unknown>;
 }
 
+/** What a browser says of itself with every question, in its length. */
+const BROWSER = {
+  'User-Agent': `Mozilla/5.0 ${'-'.repeat(100)}`,
+  'Accept-Language': 'en-US,en;q=0.9',
+  'X-XSRFToken': '-'.repeat(80),
+  'Sec-CH-UA': '-'.repeat(70),
+};
+
 /** What a browser with the page of a Jupyter task does: its REST API, and its kernels over their WebSocket. */
 export class JupyterClient {
   private readonly origin: string;
@@ -24,6 +32,21 @@ export class JupyterClient {
   call(method: 'GET' | 'POST', path: string, token: string | null = this.token): Promise<Response> {
     const headers = token === null ? {} : { Authorization: `token ${token}` };
     return fetch(`${this.origin}${path}`, { method, headers, signal: AbortSignal.timeout(20_000) });
+  }
+
+  /** What an open page goes on asking by itself: each of these every 10 s. @returns what closes it */
+  async openPage(): Promise<() => void> {
+    const page = await fetch(`${this.origin}/lab?token=${this.token}`);
+    const cookies = page.headers.getSetCookie().map((cookie) => cookie.split(';')[0]);
+    const headers = { ...BROWSER, Cookie: cookies.join('; '), Referer: `${this.origin}/lab` };
+    let asked = 0;
+    const ask = async (): Promise<void> => {
+      const what = ['kernels', 'sessions', 'terminals', 'contents/work?content=1&hash=0'][asked++ % 4];
+      const answer = await fetch(`${this.origin}/api/${what}`, { headers });
+      await answer.text();
+    };
+    const timer = setInterval(() => void ask().catch(() => undefined), 2_500); // the server was stopped
+    return () => clearInterval(timer);
   }
 
   async startKernel(): Promise<Kernel> {
