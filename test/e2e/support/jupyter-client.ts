@@ -34,19 +34,20 @@ export class JupyterClient {
     return fetch(`${this.origin}${path}`, { method, headers, signal: AbortSignal.timeout(20_000) });
   }
 
-  /** What an open page goes on asking by itself: each of these every 10 s. @returns what closes it */
-  async openPage(): Promise<() => void> {
+  /** What an open page goes on asking by itself, each of these every 10 s, until the server is gone. @returns what was answered */
+  async openPage(): Promise<{ answers: number }> {
     const page = await fetch(`${this.origin}/lab?token=${this.token}`);
     const cookies = page.headers.getSetCookie().map((cookie) => cookie.split(';')[0]);
     const headers = { ...BROWSER, Cookie: cookies.join('; '), Referer: `${this.origin}/lab` };
-    let asked = 0;
+    const state = { asked: 0, answers: 0 };
     const ask = async (): Promise<void> => {
-      const what = ['kernels', 'sessions', 'terminals', 'contents/work?content=1&hash=0'][asked++ % 4];
+      const what = ['kernels', 'sessions', 'terminals', 'contents/work?content=1&hash=0'][state.asked++ % 4];
       const answer = await fetch(`${this.origin}/api/${what}`, { headers });
       await answer.text();
+      if (answer.ok) state.answers++;
     };
-    const timer = setInterval(() => void ask().catch(() => undefined), 2_500); // the server was stopped
-    return () => clearInterval(timer);
+    const timer = setInterval(() => void ask().catch(() => clearInterval(timer)), 2_500);
+    return state;
   }
 
   async startKernel(): Promise<Kernel> {
