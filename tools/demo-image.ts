@@ -20,16 +20,11 @@ export function ensureDemoImage(docker: Docker): Promise<'there' | 'built'> {
  * Builds an image from a Go program and a Dockerfile in `folder` when the engine has none, or one from other sources. The
  * program is compiled here and the image is that one file, so no registry is asked for anything.
  */
-export async function ensureGoImage(
+export function ensureGoImage(
   docker: Docker,
   { tag, folder, program }: { tag: string; folder: string; program: string },
 ): Promise<'there' | 'built'> {
-  const sources = hashOf(folder);
-  const present = await docker.listImages({ filters: JSON.stringify({ reference: [tag] }) });
-  if (present.some((image) => image.Labels?.[SOURCES_LABEL] === sources)) return 'there';
-
-  const context = fs.mkdtempSync(path.join(os.tmpdir(), `resource-manager-${program}-`));
-  try {
+  const fill = async (context: string): Promise<void> => {
     const { Arch } = await docker.version();
     const build = ['build', '-trimpath', '-ldflags', '-s -w', '-o', path.join(context, program), '.'];
     const compiling = promisify(execFile)('go', build, {
@@ -40,8 +35,27 @@ export async function ensureGoImage(
     process.once('exit', abandon);
     await compiling.finally(() => process.off('exit', abandon));
     fs.copyFileSync(path.join(folder, 'Dockerfile'), path.join(context, 'Dockerfile'));
+  };
+  return ensureImage(docker, { tag, sources: hashOf(folder), fill });
+}
+
+/** Whether the engine has this image, made from these sources. */
+export async function hasImage(docker: Docker, tag: string, sources: string): Promise<boolean> {
+  const present = await docker.listImages({ filters: JSON.stringify({ reference: [tag] }) });
+  return present.some((image) => image.Labels?.[SOURCES_LABEL] === sources);
+}
+
+/** Builds an image from what `fill` puts into a folder, unless the engine has one from the same `sources`. */
+export async function ensureImage(
+  docker: Docker,
+  { tag, sources, fill }: { tag: string; sources: string; fill: (context: string) => Promise<void> },
+): Promise<'there' | 'built'> {
+  if (await hasImage(docker, tag, sources)) return 'there';
+  const context = fs.mkdtempSync(path.join(os.tmpdir(), 'resource-manager-image-'));
+  try {
+    await fill(context);
     const stream = await docker.buildImage(
-      { context, src: ['Dockerfile', program] },
+      { context, src: fs.readdirSync(context) },
       { t: tag, labels: { [SOURCES_LABEL]: sources }, forcerm: true },
     );
     await new Promise<void>((resolve, reject) => {
@@ -57,7 +71,8 @@ export async function ensureGoImage(
   }
 }
 
-function hashOf(directory: string): string {
+/** Of the files in a folder: their names and what is in them. */
+export function hashOf(directory: string): string {
   const hash = createHash('sha256');
   for (const name of fs.readdirSync(directory).sort()) {
     hash.update(`${name}\0`).update(fs.readFileSync(path.join(directory, name)));

@@ -42,6 +42,7 @@ describe('limits', () => {
       NetworkMode: `resource-manager-${INSTANCE}-closed`,
     });
     expect(found.Config.User).toBe('1234:2345');
+    expect(found.Config.Healthcheck).toEqual({ Test: ['NONE'] });
     expect(found.NetworkSettings.Ports['8080/tcp']).toEqual([{ HostIp: '127.0.0.1', HostPort: expect.any(String) }]);
   });
 

@@ -4,6 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { eventsOf } from './support/event-stream';
 import { PROBE_IMAGE, ProbeTasks } from './support/probe-tasks';
+import { readStream } from './support/stream';
 import { call, eventually, tokenFor } from './support/system';
 import { TaskRunnerReplica } from './support/task-runner-replica';
 import { containersOf, freeUnits, type Started } from './support/tasks';
@@ -48,18 +49,7 @@ async function start(): Promise<Started> {
   return body;
 }
 
-/** Reads what an endpoint streams, until it ends. */
-function stream(what: string) {
-  const state = { text: '', ended: false };
-  const read = async (): Promise<void> => {
-    const headers = { Authorization: `Bearer ${token}` };
-    const { body } = await fetch(`${replica.url}/api/tasks${what}`, { headers });
-    for await (const chunk of body ?? []) state.text += Buffer.from(chunk as Uint8Array).toString();
-    state.ended = true;
-  };
-  read().catch(() => undefined); // the replica was stopped
-  return state;
-}
+const stream = (what: string) => readStream(`${replica.url}/api/tasks${what}`, token);
 
 interface Stats {
   series: { cpuCores: number | null; memoryBytes: number }[];

@@ -11,6 +11,8 @@ test('when the shipped file is read, then demo and jupyter are there, and ten de
   });
   expect((types.get('demo')?.capacity.units ?? 0) * 10).toBeLessThanOrEqual(2000);
   expect(types.get('jupyter')?.fence.memoryBytes).toBe(2 * 1024 ** 3);
+  // more than an open page of it asks by itself
+  expect(types.get('jupyter')?.lifetime.activity).toEqual({ cpuCores: 0.05, networkRate: 4096 });
   expect(limits).toEqual({ tasks: 1000, tasksPerUser: 20 });
 });
 
