@@ -3,6 +3,7 @@ import { eventsOf } from './support/event-stream';
 import { holdOwnTaskRunner, serviceTypes } from './support/lone-task-runner';
 import { as, idOf, poolInput, replicas } from './support/pools';
 import { call, eventually, kill, tokenFor, type Answer } from './support/system';
+import { readStream } from './support/stream';
 import { expectBalance, expectEventsOnce } from './support/task-books';
 import { TaskRunnerReplica } from './support/task-runner-replica';
 
@@ -104,24 +105,14 @@ test('when the place is taken, then the next task waits in line, is seen there, 
   expect((await show(third)).waiting?.position).toBe(2);
   const { allocationId } = await show(second);
   expect((await line())[0]?.id).toBe(allocationId);
-  const hangUp = new AbortController();
-  const events = await fetch(`${replica.url}/api/tasks/${third}/events`, {
-    headers: { Authorization: `Bearer ${token}` },
-    signal: hangUp.signal,
-  });
-  let told = '';
-  const read = (async () => {
-    for await (const chunk of events.body ?? []) told += Buffer.from(chunk).toString();
-  })();
-  read.catch(() => undefined);
+  const events = readStream(`${replica.url}/api/tasks/${third}/events`, token);
   await stop(first);
   await untilIs(second, 'Running');
   const { history, ...running } = await show(second);
   expect(running).toMatchObject({ allocationId, waiting: null });
   expect(history.map(({ reason }) => reason)).toEqual(['requested', 'waiting_for_capacity', 'capacity_taken', 'ready']);
-  await eventually('the move is told', () => /event: waiting\ndata: \{"position":1,/.test(told));
-  hangUp.abort();
-  expect(told).toMatch(/"reason":"waiting_for_capacity"/);
+  await eventually('the move is told', () => /event: waiting\ndata: \{"position":1,/.test(events.text));
+  expect(events.text).toMatch(/"reason":"waiting_for_capacity"/);
   // renewed from the grant on
   await new Promise((resolve) => setTimeout(resolve, LEASE_SECONDS * 2_000));
   expect(await show(second)).toMatchObject({ status: 'Running', allocationId });

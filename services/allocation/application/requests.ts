@@ -97,10 +97,8 @@ export class Requests {
   async cancel(id: string, cancelledBy: string): Promise<void> {
     const { request } = await this.get(id);
     const traceparent = currentContext()?.traceparent;
-    await this.writer.execute(request.poolId, {
-      ...{ kind: 'cancel' as const, requestId: id, cancelledBy },
-      ...{ forTask: false, traceparent },
-    });
+    const command = { kind: 'cancel', requestId: id, cancelledBy, forTask: false, traceparent } as const;
+    await this.writer.execute(request.poolId, command);
   }
 
   /** The requests as they are, by id. */

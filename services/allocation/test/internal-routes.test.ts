@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import request from 'supertest';
 import { bearer } from '../../../shared/testing/api';
 import { unavailable } from '../../../shared/errors';
+import { taskRequest } from './support/builders';
 import { startAllocation, type AllocationServer } from './support/server';
 
 let server: AllocationServer;
@@ -63,15 +64,7 @@ describe('the inventories, for resource-pool', () => {
 
 describe('the capacity of a task, for task-runner', () => {
   let poolId: string;
-  const body = (overrides: Record<string, unknown> = {}) => ({
-    id: randomUUID(),
-    resource_pool_id: poolId,
-    service_id: randomUUID(),
-    capacity: 4,
-    task_id: randomUUID(),
-    created_by: randomUUID(),
-    ...overrides,
-  });
+  const body = (overrides: Record<string, unknown> = {}) => ({ ...taskRequest(poolId), ...overrides });
   beforeEach(async () => {
     poolId = await server.openPool(10);
   });

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { expireLeases } from '../application/expire-leases';
+import { taskRequest } from './support/builders';
 import { startAllocation, type AllocationServer } from './support/server';
 
 /** Behind every wait of these tests. */
@@ -11,12 +12,7 @@ describe('a task that waits for capacity', () => {
   let holder: string;
 
   const body = (overrides: object = {}) => ({
-    id: randomUUID(),
-    resource_pool_id: poolId,
-    service_id: randomUUID(),
-    capacity: 4,
-    task_id: randomUUID(),
-    created_by: randomUUID(),
+    ...taskRequest(poolId),
     lease_seconds: 300,
     wait_seconds: 3_600,
     ...overrides,

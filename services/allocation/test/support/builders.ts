@@ -87,3 +87,15 @@ export function allocate(
 export function release(allocationId: string, overrides: Partial<ReleaseCommand> = {}): ReleaseCommand {
   return { kind: 'release', allocationId, releasedBy: randomUUID(), reason: 'released', forTask: false, ...overrides };
 }
+
+/** What task-runner sends to take capacity. */
+export function taskRequest(poolId: string) {
+  return {
+    id: randomUUID(),
+    resource_pool_id: poolId,
+    service_id: randomUUID(),
+    capacity: 4,
+    task_id: randomUUID(),
+    created_by: randomUUID(),
+  };
+}
