@@ -71,25 +71,36 @@ export function inclusionPath(tree: MerkleTree, leafIndex: number): Buffer[] {
  * @throws RangeError for a size that the tree never had
  */
 export function consistencyProof(tree: MerkleTree, from: number): Buffer[] {
-  if (!isCount(from) || from < 1 || from > tree.size) throw new RangeError(`${tree.size} leaves were never ${from}`);
-  return subProof(tree, from, { start: 0, end: tree.size }, true);
+  return consistencySpans(tree.size, from).map((span) => nodeOver(tree, span));
 }
 
-interface Span {
+/** Leaves from `start` to before `end`. */
+export interface Span {
   start: number;
   end: number;
 }
 
-/** SUBPROOF of the RFC, on the leaves from `start` to before `end`; `isWhole` while these hold the older tree's first. */
-function subProof(tree: MerkleTree, from: number, span: Span, isWhole: boolean): Buffer[] {
-  const count = span.end - span.start;
-  if (from === count) return isWhole ? [] : [nodeOver(tree, span)];
-  const split = 2 ** (heightOf(count) - 1);
-  const left = { start: span.start, end: span.start + split };
-  const right = { start: left.end, end: span.end };
-  return from <= split
-    ? [...subProof(tree, from, left, isWhole), nodeOver(tree, right)]
-    : [...subProof(tree, from - split, right, false), nodeOver(tree, left)];
+/** What the hashes of a consistency proof are over, in their order. @throws as consistencyProof */
+export function consistencySpans(size: number, from: number): Span[] {
+  if (!isCount(from) || from < 1 || from > size) throw new RangeError(`${size} leaves were never ${from}`);
+  return subProof(from, { start: 0, end: size }, true);
+}
+
+/** SUBPROOF of the RFC; `isWhole` while the span holds the older tree's first. */
+function subProof(from: number, span: Span, isWhole: boolean): Span[] {
+  if (from === span.end - span.start) return isWhole ? [] : [span];
+  const [left, right] = halves(span);
+  const split = left.end - left.start;
+  return from <= split ? [...subProof(from, left, isWhole), right] : [...subProof(from - split, right, false), left];
+}
+
+/** As the RFC splits a tree: at the largest power of two below its size. */
+export function halves({ start, end }: Span): [Span, Span] {
+  const middle = start + 2 ** (heightOf(end - start) - 1);
+  return [
+    { start, end: middle },
+    { start: middle, end },
+  ];
 }
 
 /** Every span that the RFC splits a tree into is one node of it. */
@@ -99,7 +110,7 @@ function nodeOver({ levels }: MerkleTree, { start, end }: Span): Buffer {
 }
 
 /** Steps from a leaf up to the root at the most. */
-function heightOf(count: number): number {
+export function heightOf(count: number): number {
   let height = 0;
   while (2 ** height < count) height += 1;
   return height;
@@ -172,7 +183,8 @@ export function isConsistent(claim: {
   return sn === 0 && equal(fr, fromRoot) && equal(sr, toRoot);
 }
 
-function nodeHash(left: Uint8Array, right: Uint8Array): Buffer {
+/** SHA-256(0x01 ‖ left ‖ right). */
+export function nodeHash(left: Uint8Array, right: Uint8Array): Buffer {
   return createHash('sha256').update(Buffer.of(NODE_PREFIX)).update(left).update(right).digest();
 }
 
@@ -185,4 +197,4 @@ const isCount = (value: number): boolean => Number.isSafeInteger(value) && value
 // by division: the operators on bits know 32 of them only
 const isOdd = (value: number): boolean => value % 2 === 1;
 const half = (value: number): number => Math.floor(value / 2);
-const isPowerOfTwo = (count: number): boolean => 2 ** heightOf(count) === count;
+export const isPowerOfTwo = (count: number): boolean => 2 ** heightOf(count) === count;

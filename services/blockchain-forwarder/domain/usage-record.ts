@@ -35,6 +35,12 @@ export interface SealedRecord {
 
 /** A record as it is kept. */
 export interface StoredUsage extends SealedRecord {
+  /** 16 random bytes, base64url: see domain/leaf.ts. */
+  salt: string;
+  /** What stands for it in a batch's tree, base64url. */
+  leaf: string;
+  /** The piece of the ledger that it came in with: a batch is made of whole ones. */
+  chunk: string;
   /** Of the whole event: tells the same event again from another one that came under its id. */
   contentHash: string;
   /** RFC 3339. */
