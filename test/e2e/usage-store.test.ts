@@ -1,9 +1,12 @@
 import { DaprUsageStore } from '../../services/blockchain-forwarder/adapters/dapr-usage-store';
+import { DaprLedgerStore } from '../../services/blockchain-forwarder/adapters/dapr-ledger-store';
+import { DaprSinkStore } from '../../services/blockchain-forwarder/adapters/dapr-sink-store';
+import { describeLedgerStores } from '../../services/blockchain-forwarder/test/ledger-stores.contract';
 import { describeUsageStore } from '../../services/blockchain-forwarder/test/usage-store.contract';
 import { connectSidecar, type Sidecar } from '../../shared/dapr/sidecar';
 import { system } from './support/system';
 
-/** The contract of ports/usage-store.ts over the real sidecar and PostgreSQL; its sinks are none that the system knows. */
+/** The contracts of the forwarder's stores over the real sidecar and PostgreSQL; the running forwarder closes batches too. */
 
 let sidecar: Sidecar;
 
@@ -15,3 +18,9 @@ beforeAll(() => {
 afterAll(() => sidecar.close());
 
 describeUsageStore('Dapr', () => new DaprUsageStore(sidecar));
+
+describeLedgerStores('Dapr', () => ({
+  usage: new DaprUsageStore(sidecar),
+  ledger: new DaprLedgerStore(sidecar),
+  sinks: new DaprSinkStore(sidecar),
+}));

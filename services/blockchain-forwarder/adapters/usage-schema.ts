@@ -5,20 +5,56 @@
 const APP = 'blockchain-forwarder';
 
 export const USAGE_KEY = `${APP}||usage:`;
+const BATCH_KEY = `${APP}||batch:`;
 export const IS_USAGE = `key LIKE '${USAGE_KEY}%'`;
+export const IS_CHUNK = `key LIKE '${APP}||unbatched:%'`;
+const IS_BATCH = `key LIKE '${BATCH_KEY}%'`;
 export const IS_DELIVERY = `key LIKE '${APP}||delivery:%'`;
 export const IS_DEAD_LETTER = `key LIKE '${APP}||dead:%'`;
 
+/** Keys as the state store takes them, without the app-id. */
+export const HEAD_KEY = 'ledger-head';
+export const usageKey = (id: string): string => `usage:${id}`;
+export const chunkKey = (id: string): string => `unbatched:${id}`;
+export const batchKey = (batchId: number): string => `batch:${batchId}`;
+export const leavesKey = (batchId: number): string => `leaves:${batchId}`;
+export const sinkKey = (sink: string): string => `sink:${sink}`;
+export const deliveryKey = ({ sink, batchId }: AtSink): string => `delivery:${sink}:${batchId}`;
+export const progressKey = ({ sink, batchId }: AtSink): string => `progress:${sink}:${batchId}`;
+export const deadLetterKey = (id: string): string => `dead:${id}`;
+
+interface AtSink {
+  sink: string;
+  batchId: number;
+}
+
 const doc = 'state_json(value)';
-/** Times are written in one spelling (`…T…:….000Z`), so that they sort as text; a cast to a time could not be indexed. */
+export const CHUNK = {
+  document: doc,
+  count: `jsonb_array_length(${doc} -> 'entries')`,
+  bytes: `(${doc} ->> 'bytes')::bigint`,
+};
+const DELIVERY_BATCH = `((${doc} ->> 'batchId')::int)`;
+const OPEN_STAGES = `(${doc} ->> 'stage') IN ('pending', 'submitted', 'mined')`;
+/** Of a row of `state` named `delivery`, as subqueries name it. */
+const OF_DELIVERY = `state_json(delivery.value)`;
 export const DELIVERY = {
-  usageId: `(${doc} ->> 'usageId')`,
+  document: doc,
   sink: `(${doc} ->> 'sink')`,
-  nextAttemptAt: `(${doc} ->> 'nextAttemptAt')`,
-  claim: `(${doc} ->> 'claim')`,
-  isOpen: `(${doc} ->> 'state') <> 'delivered'`,
+  place: `(${doc} ->> 'place')`,
+  batchId: DELIVERY_BATCH,
+  isOpen: OPEN_STAGES,
+  batch: `(SELECT ${doc} - 'chunks' - 'nodes' FROM state WHERE key = '${BATCH_KEY}' || (${OF_DELIVERY} ->> 'batchId'))`,
+  progress: `(SELECT ${doc} FROM state WHERE key = '${APP}||progress:' || (${OF_DELIVERY} ->> 'sink') || ':' || (${OF_DELIVERY} ->> 'batchId'))`,
 };
 export const DEAD_LETTER = { receivedAt: `(${doc} ->> 'receivedAt')`, id: `(${doc} ->> 'id')` };
+
+/** The batch of a record `usage_records.document`, and that batch's deliveries. */
+export const IN_LEDGER = `
+  LEFT JOIN LATERAL (SELECT ${doc} - 'chunks' - 'nodes' AS document FROM state
+    WHERE ${IS_BATCH} AND ${doc} -> 'chunks' @> (usage_records.document -> 'chunk') LIMIT 1) AS batch ON true
+  LEFT JOIN LATERAL (SELECT json_agg(${doc}) AS documents FROM state
+    WHERE ${IS_DELIVERY} AND ${DELIVERY_BATCH} = (batch.document ->> 'batchId')::int) AS deliveries ON true`;
 
 const USAGE = {
   id: `(${doc} #>> '{record,id}')`,
@@ -31,9 +67,12 @@ export const usageSchema = `
 CREATE INDEX IF NOT EXISTS usage_by_end ON state (${USAGE.endedAt}, ${USAGE.id}) WHERE ${IS_USAGE};
 CREATE INDEX IF NOT EXISTS usage_by_user ON state (${USAGE.userId}, ${USAGE.endedAt}, ${USAGE.id}) WHERE ${IS_USAGE};
 CREATE INDEX IF NOT EXISTS usage_by_type ON state (${USAGE.serviceType}, ${USAGE.endedAt}, ${USAGE.id}) WHERE ${IS_USAGE};
-CREATE INDEX IF NOT EXISTS usage_delivery_due ON state (${DELIVERY.sink}, ${DELIVERY.nextAttemptAt})
-  WHERE ${IS_DELIVERY} AND ${DELIVERY.isOpen};
-CREATE INDEX IF NOT EXISTS usage_delivery_of ON state (${DELIVERY.usageId}) WHERE ${IS_DELIVERY};
+CREATE INDEX IF NOT EXISTS usage_unbatched ON state (created_at, key) WHERE ${IS_CHUNK};
+CREATE INDEX IF NOT EXISTS ledger_batch_by_chunk ON state USING gin ((${doc} -> 'chunks') jsonb_path_ops) WHERE ${IS_BATCH};
+CREATE INDEX IF NOT EXISTS ledger_delivery_open ON state (${DELIVERY.sink}, ${DELIVERY.place}, ${DELIVERY_BATCH})
+  WHERE ${IS_DELIVERY} AND ${OPEN_STAGES};
+CREATE INDEX IF NOT EXISTS ledger_delivery_of ON state (${DELIVERY_BATCH}) WHERE ${IS_DELIVERY};
+DROP INDEX IF EXISTS usage_delivery_due, usage_delivery_of;
 CREATE INDEX IF NOT EXISTS usage_dead_by_time ON state (${DEAD_LETTER.receivedAt}, ${DEAD_LETTER.id}) WHERE ${IS_DEAD_LETTER};
 CREATE OR REPLACE VIEW usage_records AS SELECT
   ${USAGE.id} AS id,

@@ -1,62 +1,97 @@
+import { randomBytes } from 'node:crypto';
 import { unavailable } from '../../../shared/errors';
 import type { Logger } from '../../../shared/logging/logger';
-import { canonicalHash } from '../domain/canonical-hash';
-import { newDelivery } from '../domain/delivery';
+import { canonicalHash, canonicalText } from '../domain/canonical-hash';
 import type { DeadLetter } from '../domain/dead-letter';
+import { leafOf, SALT_BYTES } from '../domain/leaf';
 import { faultOf, usageRecordOf, type EndOfUse, type StoredUsage } from '../domain/usage-record';
 import type { UsageStore } from '../ports/usage-store';
 import { letterOf } from './keep-dead-letters';
 
 export interface IngestParts {
   store: UsageStore;
-  /** Names of the configured sinks: each gets every record. */
-  sinks: readonly string[];
   logger: Logger;
   now: () => Date;
-  /** Called after the commit, when there is something to deliver. */
-  wakeDelivery: () => void;
+  newId: () => string;
+  /** Called after the commit, when records wait for a batch. */
+  wakeLedger: () => void;
+}
+
+/** Events that came together; those that fit no schema beside the others. */
+export interface Bundle {
+  events: readonly EndOfUse[];
+  invalid: readonly { topic: string; event: unknown; detail: string }[];
 }
 
 const TRIES = 5;
+/** A transaction is a round trip to the database for each row: several at a time use the machine, and each is short. */
+const CHUNK = 125;
+const LANES = 4;
 
 /**
  * Makes records of the ends of uses, each exactly once however often its event comes, and returns after they are
  * committed. An event that no record can be made of becomes a dead letter at once and holds up no other.
  * @throws AppError `unavailable` when nothing is certain: the events must be delivered again
  */
-export async function ingestEvents(events: readonly EndOfUse[], parts: IngestParts): Promise<void> {
-  const batch = new Batch(parts.now());
+export async function ingestEvents({ events, invalid }: Bundle, parts: IngestParts): Promise<void> {
+  const batch = new Drafts(parts.now());
+  for (const { topic, event, detail } of invalid) {
+    batch.letters.push(letterOf(topic, event, { reason: 'event.invalid', detail }, batch.receivedAt));
+  }
   for (const event of events) await batch.add(event);
+  const drafts = [...batch.usages.values()];
+  const chunks = Array.from({ length: Math.ceil(drafts.length / CHUNK) }, (_, index) =>
+    drafts.slice(index * CHUNK, (index + 1) * CHUNK),
+  );
+  const lane = async () => {
+    for (let chunk = chunks.shift(); chunk; chunk = chunks.shift()) await commit(chunk, batch, parts);
+  };
+  await Promise.all(Array.from({ length: LANES }, lane));
+  await parts.store.keepDeadLetters(batch.letters);
+  report(batch, parts.logger);
+}
+
+async function commit(drafts: readonly Draft[], batch: Drafts, { store, newId, wakeLedger }: IngestParts) {
   for (let attempt = 0; attempt < TRIES; attempt += 1) {
     // nearly all events are new: only an insert that was refused needs a look at what is there
-    const known = attempt === 0 ? new Map<string, StoredUsage>() : await parts.store.find([...batch.usages.keys()]);
-    const fresh = [...batch.usages.values()].filter(({ usage }) => !known.has(usage.record.id));
-    const deliveries = fresh.flatMap(({ usage }) =>
-      parts.sinks.map((sink) => newDelivery(usage.record.id, sink, batch.receivedAt)),
-    );
-    if (
-      fresh.length > 0 &&
-      !(await parts.store.insert(
-        fresh.map(({ usage }) => usage),
-        deliveries,
-      ))
-    )
-      continue;
-    for (const [id, { usage, event }] of batch.usages) {
-      const kept = known.get(id);
+    const known =
+      attempt === 0 ? new Map<string, StoredUsage>() : await store.find(drafts.map(({ usage }) => usage.record.id));
+    const fresh = drafts.filter(({ usage }) => !known.has(usage.record.id));
+    if (fresh.length > 0) {
+      const id = newId();
+      const chunk = {
+        id,
+        receivedAt: batch.receivedAt.toISOString(),
+        bytes: fresh.reduce((sum, { bytes }) => sum + bytes, 0),
+        entries: fresh.map(({ usage }) => [usage.record.id, usage.leaf] as const),
+      };
+      if (
+        !(await store.insert(
+          chunk,
+          fresh.map(({ usage }) => ({ ...usage, chunk: id })),
+        ))
+      )
+        continue;
+      wakeLedger();
+    }
+    for (const { usage, event } of drafts) {
+      const kept = known.get(usage.record.id);
       if (kept && kept.contentHash !== usage.contentHash) batch.mismatch(event);
     }
-    await parts.store.keepDeadLetters(batch.letters);
-    report(batch, parts.logger);
-    if (fresh.length > 0) parts.wakeDelivery();
     return;
   }
   throw unavailable('usage.busy', 'Others write the same records now; deliver the events again shortly.');
 }
 
+interface Draft {
+  usage: Omit<StoredUsage, 'chunk'>;
+  event: EndOfUse;
+  bytes: number;
+}
+
 /** What the events of one delivery come to, before the store is asked. */
-class Batch {
-  readonly usages = new Map<string, { usage: StoredUsage; event: EndOfUse }>();
+class Drafts {
+  readonly usages = new Map<string, Draft>();
   readonly letters: DeadLetter[] = [];
 
   constructor(readonly receivedAt: Date) {}
@@ -70,15 +105,18 @@ class Batch {
       return;
     }
     const { source, type, data } = event;
+    const salt = randomBytes(SALT_BYTES);
     const usage = {
       record,
       usageHash: await canonicalHash(record),
+      salt: salt.toString('base64url'),
+      leaf: (await leafOf(record, salt)).toString('base64url'),
       contentHash: await canonicalHash({ source, type, data }),
       receivedAt: this.receivedAt.toISOString(),
       traceparent: event.traceparent ?? null,
     };
     const first = this.usages.get(event.id);
-    if (!first) this.usages.set(event.id, { usage, event });
+    if (!first) this.usages.set(event.id, { usage, event, bytes: (await canonicalText(record)).length });
     else if (first.usage.contentHash !== usage.contentHash) this.mismatch(event);
   }
 
@@ -88,7 +126,7 @@ class Batch {
   }
 }
 
-function report({ letters }: Batch, logger: Logger): void {
+function report({ letters }: Drafts, logger: Logger): void {
   for (const { topic, eventId, reason, detail } of letters) {
     logger.error('an event is kept out of the usage records; an administrator must look at the dead letters', {
       activity: `event ${topic}`,

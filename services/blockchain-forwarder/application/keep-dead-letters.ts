@@ -1,6 +1,8 @@
 import { uuidFromName } from '../../../shared/contracts/ids';
 import type { Logger } from '../../../shared/logging/logger';
 import type { DeadLetter, DeadLetterReason } from '../domain/dead-letter';
+import type { Refusal } from '../ports/ledger-sink';
+import type { LedgerStore } from '../ports/ledger-store';
 import type { UsageStore } from '../ports/usage-store';
 
 /** Why an event came to nothing: a code, and a sentence. */
@@ -42,4 +44,23 @@ export async function keepDeadLetters(
       detail,
     });
   }
+}
+
+/** What a sink refuses for good, each record as a letter of its own. */
+export async function refusalLetters(
+  sink: string,
+  refusals: readonly Refusal[],
+  ledger: LedgerStore,
+  receivedAt: Date,
+): Promise<DeadLetter[]> {
+  const batches = new Map<number, Awaited<ReturnType<LedgerStore['records']>>>();
+  for (const { batchId } of refusals) {
+    if (!batches.has(batchId)) batches.set(batchId, await ledger.records(batchId));
+  }
+  return refusals.flatMap(({ batchId, recordId, detail }) => {
+    const usage = batches.get(batchId)?.find(({ record }) => record.id === recordId);
+    if (!usage) return [];
+    const letter = letterOf(`sink ${sink}`, usage.record, { reason: 'sink.refused', detail }, receivedAt);
+    return [{ ...letter, refusedBy: { sink, batchId } }];
+  });
 }

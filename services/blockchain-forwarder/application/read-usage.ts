@@ -1,5 +1,5 @@
 import { usageNotFound } from '../domain/errors';
-import type { UsageStore, UsageWithDeliveries } from '../ports/usage-store';
+import type { UsageStore, UsageInLedger } from '../ports/usage-store';
 
 /** Who reads: everybody its own records, an auditor (permission `usage:admin`) everyone's. */
 export interface Reader {
@@ -8,7 +8,7 @@ export interface Reader {
 }
 
 /** @throws AppError `usage.not_found` */
-export async function getUsage(id: string, reader: Reader, store: UsageStore): Promise<UsageWithDeliveries> {
+export async function getUsage(id: string, reader: Reader, store: UsageStore): Promise<UsageInLedger> {
   const found = await store.get(id);
   if (!found || (found.usage.record.userId !== reader.sub && !reader.isAdmin)) throw usageNotFound();
   return found;

@@ -11,6 +11,8 @@ export interface DeadLetter {
   detail: string;
   /** The event as JSON text: it may hold what no database's JSON type takes. */
   event: string;
+  /** Of a record that a sink refuses for good; the record itself stays. */
+  refusedBy?: { sink: string; batchId: number };
   /** RFC 3339. */
   receivedAt: string;
 }
@@ -22,6 +24,8 @@ export const DEAD_LETTER_REASONS = [
   'usage.unusable',
   /** Another event with the same id is a record already; that one stays as it is. */
   'usage.content_mismatch',
+  /** A sink does not take the record. */
+  'sink.refused',
 ] as const;
 
 export type DeadLetterReason = (typeof DEAD_LETTER_REASONS)[number];

@@ -60,13 +60,13 @@ const receiptBody = z.strictObject({
   blockHash: hex32,
 });
 
-const receipt = receiptBody.extend({
+export const receiptSchema = receiptBody.extend({
   /** JWS, compact, detached (domain/receipt-signature.ts). */
   signature: z.string().regex(/^[\w-]{1,400}\.\.[\w-]{85}[AQgw]$/),
 });
 
 export type ReceiptBody = z.infer<typeof receiptBody>;
-export type Receipt = z.infer<typeof receipt>;
+export type Receipt = z.infer<typeof receiptSchema>;
 
 /** Far above any receipt: what is longer is not even read. */
 const MAX_LENGTH = 65_536;
@@ -76,7 +76,7 @@ export class UnreadableReceipt extends Error {}
 
 /** @throws UnreadableReceipt also for what is in it beside the fields of a receipt */
 export function parseReceipt(json: string): Receipt {
-  return parsed(receipt, valueOf(json));
+  return parsed(receiptSchema, valueOf(json));
 }
 
 /**

@@ -2,9 +2,9 @@ import { z } from 'zod';
 import { decodeCursor, pageOutput } from '../../../shared/http/paging';
 import { route, type Caller, type Route } from '../../../shared/http/route';
 import { getUsage, type Reader } from '../application/read-usage';
-import { verifyUsage } from '../application/verify-usage';
-import type { UsageSink } from '../ports/usage-sink';
-import type { UsageStore } from '../ports/usage-store';
+import { issueReceipt, type ReceiptParts } from '../application/issue-receipt';
+import { verifyUsage, type VerifyParts } from '../application/verify-usage';
+import { receiptSchema } from '../domain/receipt';
 import * as schema from './usage-schemas';
 
 const ADMIN = 'usage:admin';
@@ -13,8 +13,8 @@ function readerOf(caller: Caller): Reader {
   return { sub: caller.sub, isAdmin: caller.may(ADMIN, 'api/usage') };
 }
 
-export function usageRoutes(parts: { store: UsageStore; sinks: readonly UsageSink[] }): Route[] {
-  const { store } = parts;
+export function usageRoutes(parts: VerifyParts & ReceiptParts): Route[] {
+  const { usage: store } = parts;
   return [
     route({
       method: 'get',
@@ -33,7 +33,7 @@ export function usageRoutes(parts: { store: UsageStore; sinks: readonly UsageSin
           ? []
           : await store.list(isAdmin ? instants(filter) : { ...instants(filter), userId: sub }, page);
         const keyset = ({ usage: { record } }: (typeof rows)[number]) => ({ at: record.endedAt, id: record.id });
-        return pageOutput(input, limit, rows, keyset, (row) => schema.presentUsage(row, isAdmin));
+        return pageOutput(input, limit, rows, keyset, schema.presentUsage);
       },
     }),
     route({
@@ -58,20 +58,20 @@ export function usageRoutes(parts: { store: UsageStore; sinks: readonly UsageSin
     route({
       method: 'get',
       path: '/api/usage/{id}',
-      summary: 'One usage record, its hash, and how far each sink has it',
+      summary: 'One usage record, its hash, its batch, and how far that is with each sink',
       access: { permission: 'usage:get' },
       params: schema.usageId,
       responses: { 200: schema.usageSchema },
       errors: ['usage.not_found'],
-      handle: async ({ params, caller }) => {
-        const reader = readerOf(caller);
-        return { status: 200, body: schema.presentUsage(await getUsage(params.id, reader, store), reader.isAdmin) };
-      },
+      handle: async ({ params, caller }) => ({
+        status: 200,
+        body: schema.presentUsage(await getUsage(params.id, readerOf(caller), store)),
+      }),
     }),
     route({
       method: 'get',
       path: '/api/usage/{id}/verify',
-      summary: 'Compute the hash of a record anew and look for it in every sink that can be asked',
+      summary: 'Compute hash, leaf and root anew, and look for the batch in every sink that can be asked',
       access: { permission: 'usage:verify' },
       params: schema.usageId,
       responses: { 200: schema.verificationSchema },
@@ -79,6 +79,19 @@ export function usageRoutes(parts: { store: UsageStore; sinks: readonly UsageSin
       handle: async ({ params, caller }) => ({
         status: 200,
         body: await verifyUsage(params.id, readerOf(caller), parts),
+      }),
+    }),
+    route({
+      method: 'get',
+      path: '/api/usage/{id}/receipt',
+      summary: 'What proves to a stranger that the record is in the ledger, and the ledger on the chain',
+      access: { permission: 'usage:get' },
+      params: schema.usageId,
+      responses: { 200: receiptSchema },
+      errors: ['usage.not_found', 'usage.not_anchored'],
+      handle: async ({ params, caller }) => ({
+        status: 200,
+        body: await issueReceipt(params.id, readerOf(caller), parts),
       }),
     }),
   ];

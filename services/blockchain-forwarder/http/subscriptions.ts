@@ -14,7 +14,7 @@ export const DEAD_LETTER_PATH = '/events/dead-letters';
 export function eventRoutes(parts: IngestParts): Route[] {
   const subscriptions: Subscription[] = TOPICS.map((topic) => ({
     topic,
-    handle: (events) => ingestEvents(events as EndOfUse[], parts),
+    handle: (events) => ingestEvents({ events: events as EndOfUse[], invalid: [] }, parts),
   }));
   return [...subscriptionRoutes(subscriptions, parts.logger), deadLetterRoute(parts)];
 }
@@ -27,10 +27,7 @@ export function eventRoutes(parts: IngestParts): Route[] {
 function deadLetterRoute(parts: IngestParts): Route {
   return bulkEventRoute(DEAD_LETTER_PATH, async (entries) => {
     const seen = entries.map(({ event }) => ({ event, ...examine(event) }));
-    await ingestEvents(
-      seen.flatMap(({ valid }) => valid ?? []),
-      parts,
-    );
+    await ingestEvents({ events: seen.flatMap(({ valid }) => valid ?? []), invalid: [] }, parts);
     await keepDeadLetters(
       seen.flatMap(({ event, topic, detail }) => (detail ? { event, topic, detail } : [])),
       parts,

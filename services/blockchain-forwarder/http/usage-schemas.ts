@@ -2,7 +2,9 @@ import { z } from 'zod';
 import { timestamp, uuid } from '../../../shared/contracts/fields';
 import { pageQuery } from '../../../shared/http/paging';
 import { DEAD_LETTER_REASONS, type DeadLetter } from '../domain/dead-letter';
-import type { UsageWithDeliveries } from '../ports/usage-store';
+import { STAGES } from '../domain/delivery';
+import { stateOf, USAGE_STATES } from '../domain/usage-state';
+import type { UsageInLedger } from '../ports/usage-store';
 
 export const usageId = z.object({ id: uuid });
 export const pageOnly = z.strictObject(pageQuery);
@@ -17,7 +19,8 @@ export const usageQuery = z.strictObject({
 });
 
 const usageHash = z.string().regex(/^0x[0-9a-f]{64}$/);
-const state = z.enum(['pending', 'delivered', 'rejected']);
+const stage = z.enum(STAGES);
+const base64url = z.string().regex(/^[\w-]+$/);
 const receipt = z.record(z.string(), z.unknown()).nullable().meta({ description: "The sink's proof, as it gave it." });
 
 const recordSchema = z
@@ -40,23 +43,28 @@ const recordSchema = z
   })
   .meta({ id: 'UsageRecord', description: 'What the usage hash is the SHA-256 of, in canonical JSON (RFC 8785).' });
 
+export const batchSchema = z
+  .object({
+    batchId: z.int(),
+    root: usageHash,
+    firstSequence: z.int(),
+    count: z.int(),
+    previousRoot: usageHash,
+    closedAt: timestamp,
+  })
+  .meta({ id: 'Batch', description: 'Records whose leaves are one Merkle tree; what a chain anchors.' });
+
 export const usageSchema = z
   .object({
     id: uuid,
     usageHash,
     receivedAt: timestamp,
     record: recordSchema,
-    sinks: z.record(
-      z.string(),
-      z.object({
-        state,
-        attempts: z.int(),
-        nextAttemptAt: timestamp.nullable(),
-        deliveredAt: timestamp.nullable(),
-        receipt,
-        lastError: z.string().nullable().meta({ description: 'For administrators only; null for others.' }),
-      }),
-    ),
+    state: z.enum(USAGE_STATES).meta({
+      description: 'How far the record is on its way into a chain; `batched` is the end where none is set up.',
+    }),
+    batch: batchSchema.nullable(),
+    sinks: z.record(z.string(), z.object({ stage, since: timestamp })),
   })
   .meta({ id: 'Usage' });
 
@@ -65,7 +73,12 @@ export const verificationSchema = z
     valid: z.boolean(),
     storedHash: usageHash,
     computedHash: usageHash,
-    sinks: z.record(z.string(), z.object({ state: state.nullable(), found: z.boolean().nullable(), receipt })),
+    storedLeaf: base64url,
+    computedLeaf: base64url,
+    batch: z
+      .object({ batchId: z.int(), leafIndex: z.int(), storedRoot: usageHash, computedRoot: usageHash })
+      .nullable(),
+    sinks: z.record(z.string(), z.object({ stage: stage.nullable(), found: z.boolean().nullable(), receipt })),
   })
   .meta({ id: 'UsageVerification' });
 
@@ -81,24 +94,11 @@ export const deadLetterSchema = z
   })
   .meta({ id: 'DeadLetter' });
 
-export function presentUsage(
-  { usage, deliveries }: UsageWithDeliveries,
-  isAdmin: boolean,
-): z.input<typeof usageSchema> {
-  const sinks = deliveries.map((delivery) => [
-    delivery.sink,
-    {
-      state: delivery.state,
-      attempts: delivery.attempts,
-      nextAttemptAt: delivery.state === 'delivered' ? null : delivery.nextAttemptAt,
-      deliveredAt: delivery.deliveredAt,
-      receipt: delivery.receipt,
-      // may name hosts and ports of the platform
-      lastError: isAdmin ? delivery.lastError : null,
-    },
-  ]);
+export function presentUsage({ usage, batch, deliveries }: UsageInLedger): z.input<typeof usageSchema> {
+  const sinks = deliveries.map(({ sink, stage: at, since }) => [sink, { stage: at, since }] as const);
   const { record, usageHash: hash, receivedAt } = usage;
-  return { id: record.id, usageHash: hash, receivedAt, record, sinks: Object.fromEntries(sinks) as never };
+  const state = stateOf({ batch, deliveries });
+  return { id: record.id, usageHash: hash, receivedAt, record, state, batch, sinks: Object.fromEntries(sinks) };
 }
 
 export function presentDeadLetter(letter: DeadLetter): z.input<typeof deadLetterSchema> {

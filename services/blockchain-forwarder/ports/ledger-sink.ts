@@ -1,13 +1,6 @@
 import type { Batch } from '../domain/batch';
+import type { Stage } from '../domain/delivery';
 import type { StoredUsage } from '../domain/usage-record';
-
-/**
- * How far a batch is with a sink, as people see it: `submitted`, `mined` and `finalized` of a chain, `delivered` of a
- * sink that has a thing when it says so. The last two are the end.
- */
-export type Stage = 'pending' | 'submitted' | 'mined' | 'finalized' | 'delivered';
-
-export const FINAL_STAGES: readonly Stage[] = ['finalized', 'delivered'];
 
 /** A batch that a sink does not have for good yet. */
 export interface OpenBatch<P> {
@@ -58,7 +51,7 @@ export interface LedgerSink<P = unknown> {
   readonly name: string;
   /** What it writes to, without secrets. At another place the sink begins with batch 1 again. */
   readonly place: string;
-  /** How many batches may be open at once. */
+  /** How many batches may be on their way at once: neither at their end nor `mined`. */
   readonly window: number;
   /**
    * Whether what is configured can be right; called at start and again until it resolves.
@@ -66,10 +59,12 @@ export interface LedgerSink<P = unknown> {
    * @throws SinkUnavailable it cannot be told now
    */
   check(): Promise<void>;
-  /** One step with the open batches, oldest first: all that fit the window. Within 20 s. Never rejects. */
+  /** One step with all open batches, oldest first. Within 20 s. Never rejects. */
   step(open: readonly OpenBatch<P>[], parts: StepParts): Promise<StepResult<P>>;
   /** What the sink gave as proof that it has this record; null when there is none yet. */
   receiptOf(progress: P, recordId: string): Receipt | null;
+  /** Of a sink that anchors batches on a chain: where this one is, once it is mined. */
+  anchorOf?(progress: P): Anchor | null;
   /**
    * Asks whether the sink still has a batch that it had; null where it cannot be asked.
    * @throws SinkUnavailable
@@ -77,6 +72,15 @@ export interface LedgerSink<P = unknown> {
   confirm(batch: Batch, progress: P): Promise<boolean | null>;
   /** `progress` with which the next steps try a refused record again. */
   reopened(progress: P, recordId: string): P;
+}
+
+/** Where a chain has a batch; spelled as in domain/receipt.ts. */
+export interface Anchor {
+  chainId: number;
+  contract: string;
+  transaction: string;
+  blockNumber: number;
+  blockHash: string;
 }
 
 /** A proof as a sink gave it: plain JSON, shown as it came. */

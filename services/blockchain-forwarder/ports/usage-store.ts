@@ -1,16 +1,15 @@
+import type { Batch, Chunk } from '../domain/batch';
 import type { DeadLetter } from '../domain/dead-letter';
 import type { Delivery } from '../domain/delivery';
 import type { StoredUsage } from '../domain/usage-record';
 
-export interface UsageWithDeliveries {
+/** A record with its place in the ledger. */
+export interface UsageInLedger {
   usage: StoredUsage;
+  /** Null while it waits for its batch to be closed. */
+  batch: Batch | null;
+  /** Of its batch, those to sinks that are no longer configured included. */
   deliveries: Delivery[];
-}
-
-/** A delivery as it was read; a write that finds another version than this is refused. */
-export interface VersionedDelivery {
-  delivery: Delivery;
-  version: string;
 }
 
 export interface UsageFilter {
@@ -29,39 +28,20 @@ export interface Page {
 }
 
 /**
- * Where usage records, the state of their deliveries and dead letters are kept. Every method fails with an AppError of
- * kind `unavailable` when the store cannot be reached.
+ * Where usage records and dead letters are kept. Every method fails with an AppError of kind `unavailable` when the store
+ * cannot be reached.
  */
 export interface UsageStore {
   /** Records by id; unknown ids are absent. Sees every insert that was answered before. */
   find(ids: readonly string[]): Promise<Map<string, StoredUsage>>;
   /**
-   * Adds records and their deliveries, all or nothing.
+   * Adds the records of a chunk, and the chunk for the next batch to take up; all or nothing.
    * @returns false, with nothing written, when one of them is there already
    */
-  insert(usages: readonly StoredUsage[], deliveries: readonly Delivery[]): Promise<boolean>;
-  /** One record with all its deliveries, those to sinks that are no longer configured included. */
-  get(id: string): Promise<UsageWithDeliveries | null>;
+  insert(chunk: Chunk, usages: readonly StoredUsage[]): Promise<boolean>;
+  get(id: string): Promise<UsageInLedger | null>;
   /** By end of use, newest first. */
-  list(filter: UsageFilter, page: Page): Promise<UsageWithDeliveries[]>;
-  /**
-   * Deliveries to a sink that are not done, longest due first: those whose back-off ends by `until`, and claimed ones
-   * whose lease ended by `now` (RFC 3339). Does not promise to see the last moment's writes.
-   */
-  due(
-    sink: string,
-    times: { now: string; until: string },
-    limit: number,
-  ): Promise<(VersionedDelivery & { usage: StoredUsage })[]>;
-  /** The present state of deliveries to a sink, by usage id. */
-  deliveries(sink: string, usageIds: readonly string[]): Promise<Map<string, VersionedDelivery>>;
-  /**
-   * Changes deliveries, all or nothing.
-   * @returns false, with nothing written, when one is no longer at the version given
-   */
-  update(deliveries: readonly VersionedDelivery[]): Promise<boolean>;
-  /** Deliveries that are not done, by sink; sinks without any may be absent. */
-  backlog(): Promise<Record<string, number>>;
+  list(filter: UsageFilter, page: Page): Promise<UsageInLedger[]>;
   /** The same letter again changes nothing but its time. */
   keepDeadLetters(letters: readonly DeadLetter[]): Promise<void>;
   /** By time of arrival, newest first. */

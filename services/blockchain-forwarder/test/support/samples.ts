@@ -1,7 +1,9 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import type { CloudEvent, EventData } from '../../../../shared/contracts/events';
+import type { Chunk } from '../../domain/batch';
 import { canonicalHash } from '../../domain/canonical-hash';
-import { usageRecordOf, type SealedRecord, type UsageRecord } from '../../domain/usage-record';
+import { leafOf } from '../../domain/leaf';
+import { usageRecordOf, type SealedRecord, type StoredUsage, type UsageRecord } from '../../domain/usage-record';
 
 export const USER = '4f1d3b52-0c9e-4c55-8d67-0d5b1f1f6a01';
 
@@ -72,6 +74,33 @@ export function usageRecord(data: Partial<EventData<'task.stopped'>> = {}): Usag
   const record = usageRecordOf(taskStopped(data));
   if (!record) throw new Error('a stopped task is a use');
   return record;
+}
+
+export async function storedUsage(data: Parameters<typeof usageRecord>[0] = {}): Promise<StoredUsage> {
+  const record = usageRecord(data);
+  const salt = randomBytes(16);
+  const hash = await canonicalHash(record);
+  return {
+    record,
+    usageHash: hash,
+    contentHash: hash,
+    salt: salt.toString('base64url'),
+    leaf: (await leafOf(record, salt)).toString('base64url'),
+    chunk: randomUUID(),
+    receivedAt: new Date().toISOString(),
+    traceparent: null,
+  };
+}
+
+/** @returns the chunk, and its records as they belong to it */
+export function chunkOf(
+  usages: readonly StoredUsage[],
+  receivedAt = new Date(),
+): { chunk: Chunk; usages: StoredUsage[] } {
+  const id = randomUUID();
+  const entries = usages.map(({ record, leaf }) => [record.id, leaf] as const);
+  const chunk = { id, receivedAt: receivedAt.toISOString(), bytes: 500 * usages.length, entries };
+  return { chunk, usages: usages.map((usage) => ({ ...usage, chunk: id })) };
 }
 
 export async function sealedRecord(): Promise<SealedRecord> {

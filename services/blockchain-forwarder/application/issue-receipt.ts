@@ -1,0 +1,49 @@
+import { notAnchored } from '../domain/errors';
+import { inclusionPath, merkleTree } from '../domain/merkle';
+import type { Receipt } from '../domain/receipt';
+import { signReceipt, type SigningKey } from '../domain/receipt-signature';
+import type { LedgerSink } from '../ports/ledger-sink';
+import type { LedgerStore } from '../ports/ledger-store';
+import type { SinkStore } from '../ports/sink-store';
+import type { UsageStore } from '../ports/usage-store';
+import { getUsage, type Reader } from './read-usage';
+
+export interface ReceiptParts {
+  usage: UsageStore;
+  ledger: LedgerStore;
+  sinkStore: SinkStore;
+  /** The sink that anchors batches on a chain; undefined where none is configured. */
+  chain: LedgerSink | undefined;
+  key: SigningKey | undefined;
+}
+
+/** @throws AppError `usage.not_found`, or `usage.not_anchored` while there is nothing on a chain to prove it by */
+export async function issueReceipt(id: string, reader: Reader, parts: ReceiptParts): Promise<Receipt> {
+  const { ledger, sinkStore, chain, key } = parts;
+  const { usage, batch } = await getUsage(id, reader, parts.usage);
+  if (!chain?.anchorOf || !key) throw notAnchored('no chain is configured');
+  if (!batch) throw notAnchored('it waits for its batch');
+  const at = await sinkStore.delivery(chain.name, batch.batchId);
+  const anchor = at?.progress ? chain.anchorOf(at.progress) : null;
+  if (!anchor) throw notAnchored('its batch is on its way');
+  const entries = await ledger.entries(batch.batchId);
+  const leafIndex = entries.findIndex(([recordId]) => recordId === id);
+  const tree = merkleTree(entries.map(([, leaf]) => Buffer.from(leaf, 'base64url')));
+  const { root, firstSequence, previousRoot, count: treeSize } = batch;
+  return signReceipt(
+    {
+      version: 1,
+      record: usage.record,
+      salt: usage.salt,
+      leafIndex,
+      treeSize,
+      path: inclusionPath(tree, leafIndex).map((hash) => hash.toString('base64url')),
+      root,
+      batchId: String(batch.batchId),
+      firstSequence,
+      previousRoot,
+      ...anchor,
+    },
+    key,
+  );
+}
