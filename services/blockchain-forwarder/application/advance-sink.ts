@@ -152,7 +152,9 @@ async function settle(
   };
   // another process has the sink now: what it does is the truth, and this step is as if it had never been
   if (!(await store.write(ended, version, writes, letters))) return nothing(0);
-  const advanced = writes.map(({ delivery }) => delivery).filter((delivery) => delivery.since === at.toISOString());
+  const advanced = writes
+    .map(({ delivery }) => delivery)
+    .filter(({ batchId, stage }) => before.get(batchId)?.stage !== stage);
   const isDone = advanced.some(({ stage }) => FINAL_STAGES.includes(stage));
   return {
     // its place is free for the next batch
