@@ -1,11 +1,12 @@
 import { unavailable } from '../../../shared/errors';
+import type { InvalidEvent } from '../../../shared/http/subscription';
 import type { Logger } from '../../../shared/logging/logger';
 import { canonicalHash } from '../domain/canonical-hash';
 import { newDelivery } from '../domain/delivery';
 import type { DeadLetter } from '../domain/dead-letter';
 import { faultOf, usageRecordOf, type EndOfUse, type StoredUsage } from '../domain/usage-record';
 import type { UsageStore } from '../ports/usage-store';
-import { letterOf } from './keep-dead-letters';
+import { letterOf, type Diagnosis } from './keep-dead-letters';
 
 export interface IngestParts {
   store: UsageStore;
@@ -21,11 +22,15 @@ const TRIES = 5;
 
 /**
  * Makes records of the ends of uses, each exactly once however often its event comes, and returns after they are
- * committed. An event that no record can be made of becomes a dead letter at once and holds up no other.
+ * committed. What is invalid, and an event that no record can be made of, becomes a dead letter at once and holds up no other.
  * @throws AppError `unavailable` when nothing is certain: the events must be delivered again
  */
-export async function ingestEvents(events: readonly EndOfUse[], parts: IngestParts): Promise<void> {
+export async function ingestEvents(
+  { events, invalid }: { events: readonly EndOfUse[]; invalid: readonly InvalidEvent[] },
+  parts: IngestParts,
+): Promise<void> {
   const batch = new Batch(parts.now());
+  for (const { topic, event, detail } of invalid) batch.refuse(topic, event, { reason: 'event.invalid', detail });
   for (const event of events) await batch.add(event);
   for (let attempt = 0; attempt < TRIES; attempt += 1) {
     // nearly all events are new: only an insert that was refused needs a look at what is there
@@ -66,7 +71,7 @@ class Batch {
     if (!record) return;
     const fault = faultOf(event, record);
     if (fault) {
-      this.letters.push(letterOf(event.type, event, { reason: 'usage.unusable', detail: fault }, this.receivedAt));
+      this.refuse(event.type, event, { reason: 'usage.unusable', detail: fault });
       return;
     }
     const { source, type, data } = event;
@@ -84,7 +89,11 @@ class Batch {
 
   mismatch(event: EndOfUse): void {
     const detail = 'a record was made of another event with the same id; that record stays as it is';
-    this.letters.push(letterOf(event.type, event, { reason: 'usage.content_mismatch', detail }, this.receivedAt));
+    this.refuse(event.type, event, { reason: 'usage.content_mismatch', detail });
+  }
+
+  refuse(topic: string, event: unknown, diagnosis: Diagnosis): void {
+    this.letters.push(letterOf(topic, event, diagnosis, this.receivedAt));
   }
 }
 

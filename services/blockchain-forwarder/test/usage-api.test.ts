@@ -205,8 +205,8 @@ describe('access', () => {
   it('when anybody but the sidecar delivers events, then it is refused and nothing is written', async () => {
     const event = taskFailed();
     const response = await request(forwarder.app)
-      .post('/events/task.failed')
-      .send({ entries: [{ entryId: '1', event }] });
+      .post('/events/usage.ended')
+      .send({ entries: [{ entryId: '1', event: [event] }] });
     expect(response.status).toBe(401);
     expect((await forwarder.get(`/api/usage/${event.id}`, 'admin')).status).toBe(404);
   });

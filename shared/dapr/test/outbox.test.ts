@@ -4,6 +4,7 @@ import { unavailable } from '../../errors';
 import { createMetrics } from '../../http/metrics';
 import { withContext } from '../../logging/context';
 import { recordingLogger } from '../../testing/recording-logger';
+import { bundlesOf } from '../bundles';
 import { newEvent, outboxRows, outboxSchema, startRelay, type Relay } from '../outbox';
 import type { Sidecar } from '../sidecar';
 
@@ -32,8 +33,11 @@ const released = (): CloudEvent =>
 class World {
   readonly rows = new Map<string, CloudEvent[]>();
   readonly broker: CloudEvent[] = [];
+  readonly bundles: CloudEvent[][] = [];
   brokerDown = new Set<string>();
   refuse = new Set<string>();
+  /** How many bundles the broker takes from now on. */
+  takesBundles = Infinity;
   databaseDown = false;
   failRemovals = 0;
   queries = 0;
@@ -63,6 +67,12 @@ class World {
       const taken = events.filter(({ id }) => !this.refuse.has(id));
       this.broker.push(...taken);
       return new Set(taken.map(({ id }) => id));
+    },
+    publishBundle: async (topic: string, events: readonly CloudEvent[]) => {
+      expect(topic).toBe('usage.ended');
+      if (this.takesBundles === 0) throw unavailable('event_broker.unavailable', 'away');
+      this.takesBundles -= 1;
+      this.bundles.push([...events]);
     },
     transact: async (operations: Parameters<Sidecar['transact']>[0]) => {
       if (this.failRemovals > 0) {
@@ -255,6 +265,95 @@ test('of a transaction whose events go out in part, the rest stays and is all th
   world.brokerDown.clear();
   await until(() => world.rows.size === 0);
   expect(ids(world.broker).sort()).toEqual(ids([...first, ...second]).sort());
+});
+
+describe('events that end a use', () => {
+  test('go out by themselves and in one bundle, in their order; the others go out by themselves only', async () => {
+    const world = new World();
+    const events = [released(), created(), released(), released()];
+    world.commit(...events.slice(0, 3));
+    world.commit(events[3]!);
+    const { value } = start(world);
+    await until(() => world.rows.size === 0);
+    expect(ids(world.broker).sort()).toEqual(ids(events).sort());
+    expect(world.bundles.map(ids)).toEqual([ids([events[0]!, events[2]!, events[3]!])]);
+    await relay!.stop();
+    expect(await value('relayed')).toBe(4);
+  });
+
+  test.each([
+    ['neither', 0, true, 2],
+    ['the bundle only', 1, true, 2],
+    ['the single event only', 0, false, 2],
+    ['both', 1, false, 0],
+  ])('when the broker takes %s, then the row stays until it has both', async (_, takesBundles, refused, left) => {
+    const world = new World();
+    const [first, second] = [released(), released()];
+    world.takesBundles = takesBundles;
+    if (refused) world.brokerDown.add('allocation.released');
+    world.commit(first, second);
+    const { relay } = start(world, 60_000);
+    await until(() => world.queries > 0);
+    await relay.stop();
+    expect([...world.rows.values()].flat()).toHaveLength(left);
+    expect([world.bundles.length, world.broker.length]).toEqual([takesBundles, refused ? 0 : 2]);
+    world.takesBundles = Infinity;
+    world.brokerDown.clear();
+    start(world);
+    await until(() => world.rows.size === 0);
+    expect(new Set(ids(world.bundles.flat()))).toEqual(new Set(ids([first, second])));
+    expect(new Set(ids(world.broker))).toEqual(new Set(ids([first, second])));
+  });
+
+  test('when one of a bundle was not taken by itself, then only that one comes in a bundle again', async () => {
+    const world = new World();
+    const [first, second] = [released(), released()];
+    world.refuse.add(second.id);
+    world.commit(first, second);
+    start(world);
+    await until(() => world.bundles.length === 2);
+    world.refuse.clear();
+    await until(() => world.rows.size === 0);
+    expect(world.bundles.slice(0, 2).map(ids)).toEqual([ids([first, second]), [second.id]]);
+  });
+
+  test('that are 1,200 go out in three bundles; when the second is not taken, the third waits for it', async () => {
+    const world = new World();
+    const events = Array.from({ length: 1_200 }, released);
+    start(world);
+    await until(() => world.queries > 0);
+    world.takesBundles = 1;
+    world.commit(...events);
+    relay!.wake(events);
+    await until(() => [...world.rows.values()].flat().length === 700);
+    expect(world.bundles.map(ids)).toEqual([ids(events.slice(0, 500))]);
+    world.takesBundles = Infinity;
+    await until(() => world.rows.size === 0);
+    expect(world.bundles.map(({ length }) => length)).toEqual([500, 500, 200]);
+    expect(ids(world.bundles.flat())).toEqual(ids(events));
+  });
+
+  test('that are large are divided by size, counted in bytes; one beyond the size goes alone', () => {
+    const large = (letter: string, length: number) => ({ ...released(), source: letter.repeat(length) });
+    const events = [
+      ...Array.from({ length: 6 }, () => large('é', 100_000)),
+      large('x', 600_000),
+      ...Array.from({ length: 2 }, released),
+    ];
+    const bundles = bundlesOf(events);
+    expect(bundles.map(({ length }) => length)).toEqual([2, 2, 2, 1, 2]);
+    expect(ids(bundles.flat())).toEqual(ids(events));
+    const sizes = bundles.map((bundle) => Buffer.byteLength(JSON.stringify(bundle)));
+    expect(sizes.map((size) => size <= 512 * 1024)).toEqual([true, true, true, false, true]);
+  });
+
+  test('that fill a bundle to the byte stay in it', () => {
+    const filling = { ...released(), source: '' };
+    const fill = 512 * 1024 - Buffer.byteLength(JSON.stringify([filling, filling]));
+    const full = { ...filling, source: 'x'.repeat(fill) };
+    expect(bundlesOf([filling, full])).toHaveLength(1);
+    expect(bundlesOf([filling, { ...full, source: `${full.source}x` }])).toHaveLength(2);
+  });
 });
 
 test('the database is away: it goes on by itself when it is back', async () => {

@@ -221,6 +221,17 @@ export const PLANTED: readonly PlantedFault[] = [
     }),
   },
   {
+    name: 'a relay that takes every bundle for published',
+    breaks: 'in the end all has come right',
+    plant: () => ({
+      broker: (broker) =>
+        replacing(broker, {
+          publishBundle: (topic: string, events: readonly CloudEvent[]) =>
+            broker.publishBundle(topic, events).catch(() => undefined),
+        }),
+    }),
+  },
+  {
     name: 'a lease loop that gives up for ever at its first failure',
     breaks: 'in the end all has come right',
     plant: () => ({

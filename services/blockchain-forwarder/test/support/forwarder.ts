@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { Express } from 'express';
 import request from 'supertest';
-import type { CloudEvent } from '../../../../shared/contracts/events';
+import { USAGE_ENDED } from '../../../../shared/contracts/events';
+import { eventPath } from '../../../../shared/http/subscription';
 import { bearer, sidecarHeaders, testApp } from '../../../../shared/testing/api';
 import { MemorySink } from '../../adapters/memory-sink';
 import { MemoryUsageStore } from '../../adapters/memory-usage-store';
@@ -33,11 +34,11 @@ export async function startForwarder() {
   const parts = { store, sinks: sinks.map((sink) => sink.name), logger, now, wakeDelivery: () => void (woken += 1) };
   const app: Express = await testApp([...usageRoutes({ store, sinks }), ...eventRoutes(parts)], logger);
 
-  async function post(path: string, events: unknown[]): Promise<string[]> {
+  async function post(path: string, messages: unknown[]): Promise<string[]> {
     // as daprd does with rawPayload
-    const raw = (event: unknown) =>
-      Buffer.from(typeof event === 'string' ? event : JSON.stringify(event)).toString('base64');
-    const entries = events.map((event, index) => ({ entryId: String(index), event: raw(event) }));
+    const raw = (message: unknown) =>
+      Buffer.from(typeof message === 'string' ? message : JSON.stringify(message)).toString('base64');
+    const entries = messages.map((message, index) => ({ entryId: String(index), event: raw(message) }));
     const response = await request(app).post(path).set(sidecarHeaders()).send({ id: randomUUID(), entries });
     expect(response.status).toBe(200);
     return (response.body as { statuses: { status: string }[] }).statuses.map(({ status }) => status);
@@ -51,10 +52,11 @@ export async function startForwarder() {
     http: sinks[0],
     evm: sinks[1],
     woken: () => woken,
-    /** @returns the verdict on each event */
-    publish: (...events: (CloudEvent | object | string)[]) => post(`/events/${(events[0] as CloudEvent).type}`, events),
-    publishTo: (topic: string, ...events: unknown[]) => post(`/events/${topic}`, events),
-    deadLetter: (...events: unknown[]) => post(DEAD_LETTER_PATH, events),
+    /** Events in one bundle. @returns the verdict on it */
+    publish: async (...events: unknown[]) => (await post(eventPath(USAGE_ENDED), [events]))[0],
+    /** Messages in one delivery, each a bundle, an event or anything. @returns the verdict on each */
+    deliverMessages: (...messages: unknown[]) => post(eventPath(USAGE_ENDED), messages),
+    deadLetter: (...messages: unknown[]) => post(DEAD_LETTER_PATH, messages),
     get: (path: string, role: string, sub?: string) => request(app).get(path).set('authorization', bearer(role, sub)),
     /** One batch to a sink, as its loop would do it now. */
     deliver: (sink: MemorySink, earlyMs = 0) =>
