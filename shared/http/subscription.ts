@@ -34,7 +34,7 @@ export interface Subscription<T extends EventType = EventType> {
    * Takes what came, and returns after all that it leads to is committed. When it throws, all comes again; so it
    * de-duplicates by event id.
    */
-  handle(bundle: Bundle<T>): Promise<void>;
+  handle: (bundle: Bundle<T>) => Promise<void>;
 }
 
 /** The path that components/subscription-*.yaml name for a topic. */

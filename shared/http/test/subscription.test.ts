@@ -43,17 +43,14 @@ async function deliver(handle: Subscription['handle'], messages: unknown[], head
     event: Buffer.from(typeof message === 'string' ? message : JSON.stringify(message)).toString('base64'),
     contentType: 'application/octet-stream',
   }));
-  const answer = await request(app)
-    .post(path)
-    .set(headers)
-    .send({
-      id: 'bulk',
-      entries,
-      metadata: {},
-      topic: 'usage.ended',
-      pubsubname: 'p',
-      type: 'com.dapr.event.sent.bulk',
-    });
+  const answer = await request(app).post(path).set(headers).send({
+    id: 'bulk',
+    entries,
+    metadata: {},
+    topic: 'usage.ended',
+    pubsubname: 'p',
+    type: 'com.dapr.event.sent.bulk',
+  });
   const statuses = (answer.body.statuses ?? []) as { entryId: string; status: string }[];
   return { answer, logger, verdicts: Object.fromEntries(statuses.map(({ entryId, status }) => [entryId, status])) };
 }

@@ -226,8 +226,7 @@ export const PLANTED: readonly PlantedFault[] = [
     plant: () => ({
       broker: (broker) =>
         replacing(broker, {
-          publishBundle: (topic: string, events: readonly CloudEvent[]) =>
-            broker.publishBundle(topic, events).catch(() => undefined),
+          publishBundle: (...to: [string, CloudEvent[]]) => broker.publishBundle(...to).catch(() => undefined),
         }),
     }),
   },
