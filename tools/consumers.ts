@@ -6,6 +6,9 @@ import { parse } from 'yaml';
 import { z } from 'zod';
 import { root } from './instance';
 
+/** Consumers of versions before this one, which no component names any more: left alone they would pile up messages. */
+const RETIRED = ['forwarder-task-stopped', 'forwarder-task-failed', 'forwarder-allocation-released'];
+
 /** Of the documents in components/ only JetStream components are of interest here. */
 const componentSchema = z.object({
   spec: z.object({
@@ -25,22 +28,31 @@ interface DurableConsumer {
 /**
  * Brings the durable consumers that exist already to what components/ says now. daprd creates them, but refuses one that
  * differs from its component ("consumer name already in use") and then never delivers an event: without this, a changed
- * ackWait would need the consumer to be deleted by hand, and with it the place up to which it has read.
+ * ackWait would need the consumer to be deleted by hand, and with it the place up to which it has read. Removes the retired.
  */
 export async function updateConsumers(manager: JetStreamManager, streams: string[]): Promise<void> {
   for (const consumer of durableConsumers()) {
     for (const stream of streams) {
-      try {
-        await manager.consumers.update(stream, consumer.name, {
+      await whereItIs(() =>
+        manager.consumers.update(stream, consumer.name, {
           ...(consumer.ackWaitMs === undefined ? {} : { ack_wait: nanos(consumer.ackWaitMs) }),
           ...(consumer.maxDeliver === undefined ? {} : { max_deliver: consumer.maxDeliver }),
           ...(consumer.maxAckPending === undefined ? {} : { max_ack_pending: consumer.maxAckPending }),
-        });
-      } catch (error) {
-        // not in this stream, or not created yet
-        if (!(error instanceof JetStreamApiError && error.status === 404)) throw error;
-      }
+        }),
+      );
     }
+  }
+  for (const name of RETIRED) {
+    for (const stream of streams) await whereItIs(() => manager.consumers.delete(stream, name));
+  }
+}
+
+/** Passes over a consumer that is not in this stream, or not created yet. */
+async function whereItIs(work: () => Promise<unknown>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    if (!(error instanceof JetStreamApiError && error.status === 404)) throw error;
   }
 }
 

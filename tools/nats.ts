@@ -17,7 +17,7 @@ type Stream = Pick<StreamConfig, 'name' | 'subjects'> & Partial<StreamConfig>;
 const STREAMS: Stream[] = [
   {
     name: 'events',
-    subjects: ['task.*', 'allocation.*'],
+    subjects: ['task.*', 'allocation.*', 'usage.*'],
     storage: 'file',
     // how late a relay may send an event again without doubling it; consumers de-duplicate by event id beyond that
     duplicate_window: nanos(120_000),

@@ -54,7 +54,7 @@ runService('blockchain-forwarder', forwarderConfig, (config, { logger, metrics, 
   return {
     routes: [
       ...usageRoutes({ usage, ledger, sinkStore, sinks, chain: sinks.find((sink) => sink.anchorOf), key: undefined }),
-      ...ledgerRoutes({ ledger, now }),
+      ...ledgerRoutes({ ledger, now, keys: () => [] }),
       ...eventRoutes({ store: usage, logger, now, newId: randomUUID, wakeLedger: () => running?.wake() }),
     ],
     checks: {

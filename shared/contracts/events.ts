@@ -58,6 +58,17 @@ export const eventData = {
 } as const;
 
 export type EventType = keyof typeof eventData;
+
+/** Types that tell of the end of a use. Beside their own topics such events go, in bundles, to the topic `USAGE_ENDED`. */
+export const ENDS_USE = ['task.stopped', 'task.failed', 'allocation.released'] as const satisfies readonly EventType[];
+
+/** One message is a bundle: the events themselves as a JSON array, the JSON batch format of CloudEvents 1.0. */
+export const USAGE_ENDED = 'usage.ended';
+
+export function endsUse(type: EventType): boolean {
+  return (ENDS_USE as readonly EventType[]).includes(type);
+}
+
 export type EventData<T extends EventType> = z.infer<(typeof eventData)[T]>;
 
 /** CloudEvents 1.0 in structured mode (https://cloudevents.io), with the Distributed Tracing extension. */

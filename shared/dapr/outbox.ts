@@ -1,15 +1,17 @@
 import { AsyncResource } from 'node:async_hooks';
-import type { CloudEvent, EventData, EventType } from '../contracts/events';
+import { endsUse, USAGE_ENDED, type CloudEvent, type EventData, type EventType } from '../contracts/events';
 import { messageOf } from '../errors';
 import type { Metrics } from '../http/metrics';
 import { currentContext } from '../logging/context';
 import type { Logger } from '../logging/logger';
+import { bundlesOf } from './bundles';
 import type { Sidecar, StateOperation } from './sidecar';
 
 /**
  * Events are rows, written in the transaction of the change that they tell of (`outboxRows`), and a relay publishes and
  * then removes them. A crash between the two publishes again under the same id: the stream's duplicate window and the
- * consumers' memory of ids make that harmless. So no event is lost, and none is invented.
+ * consumers' memory of ids make that harmless. So no event is lost, and none is invented. What ends a use is published
+ * twice, by itself and in a bundle, and its row waits for both.
  */
 const PREFIX = 'outbox:';
 const BATCH = 500;
@@ -124,14 +126,32 @@ export function startRelay(options: {
         ),
       ),
     );
-    const taken = new Set(results.flatMap((result) => (result.status === 'fulfilled' ? [...result.value] : [])));
+    const single = new Set(results.flatMap((result) => (result.status === 'fulfilled' ? [...result.value] : [])));
+    const bundled = await publishBundles(events.filter(({ type }) => endsUse(type)));
+    const done = events.filter(({ id, type }) => single.has(id) && (!endsUse(type) || bundled.taken.has(id)));
+    const taken = new Set(done.map(({ id }) => id));
     metrics.relayed.inc(taken.size);
     const operations = rows.flatMap((row) => settle(row, taken));
     if (operations.length > 0) await sidecar.transact(operations);
     const failed = results.find((result) => result.status === 'rejected');
     if (failed) throw failed.reason;
+    if (bundled.error) throw bundled.error;
     if (taken.size < events.length) throw new Error(`the broker refused ${events.length - taken.size} events`);
     metrics.outboxWaiting.set(0);
+  }
+
+  /** One after the other: what comes after a bundle that is not taken waits, so that their order stays. */
+  async function publishBundles(events: readonly CloudEvent[]): Promise<{ taken: Set<string>; error?: Error }> {
+    const taken = new Set<string>();
+    try {
+      for (const bundle of bundlesOf(events)) {
+        await sidecar.publishBundle(USAGE_ENDED, bundle);
+        for (const { id } of bundle) taken.add(id);
+      }
+      return { taken };
+    } catch (error) {
+      return { taken, error: error as Error };
+    }
   }
 
   async function run(): Promise<void> {

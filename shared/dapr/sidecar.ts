@@ -37,6 +37,11 @@ export interface Sidecar {
   /** Publishes events of one topic under their own ids. @returns the ids that the broker has taken */
   publish(topic: string, events: readonly CloudEvent[]): Promise<Set<string>>;
   /**
+   * Publishes events as one message, a JSON array of them. It has no message id, so the stream keeps each one that comes.
+   * @throws AppError when the broker has not taken it, or when that is unknown
+   */
+  publishBundle(topic: string, events: readonly CloudEvent[]): Promise<void>;
+  /**
    * Calls another app through Dapr. An error of that app comes as AppError with its own code, and `facts`.
    * @param path without a leading slash, for example `internal/inventories/<id>`
    */
@@ -169,6 +174,10 @@ export function connectSidecar(options: SidecarOptions): Sidecar {
         for (const id of failed) published.delete(id);
         return published;
       }),
+    publishBundle: async (topic, events) => {
+      const path = `/v1.0/publish/${options.pubsub ?? 'pubsub'}/${topic}?metadata.rawPayload=true`;
+      await call('event broker', () => http.json('event broker', path, events));
+    },
     invoke: (appId, method, path, body) =>
       call(appId, async () => {
         const context = currentContext();

@@ -10,16 +10,31 @@ const bulkDelivery = z.looseObject({
   entries: z.array(z.looseObject({ entryId: z.string(), event: z.unknown() })).min(1),
 });
 
-/** How one delivered event ended: done, not now (comes again), or never (daprd forgets it). */
-export type Verdict = 'SUCCESS' | 'RETRY' | 'DROP';
+/** How a delivery ended: done, or not now (it comes again). */
+type Verdict = 'SUCCESS' | 'RETRY';
+
+/** What came as an event and is none. */
+export interface InvalidEvent {
+  /** The type that it says it has, where that is one of the types asked for; otherwise `unknown`. */
+  topic: string;
+  event: unknown;
+  /** For people: which fields are wrong, and what about them. */
+  detail: string;
+}
+
+/** The events of a delivery, in their order. */
+export interface Bundle<T extends EventType = EventType> {
+  events: CloudEvent<T>[];
+  invalid: InvalidEvent[];
+}
 
 export interface Subscription<T extends EventType = EventType> {
-  topic: T;
+  types: readonly T[];
   /**
-   * Takes the valid events of one delivery, and returns after what they lead to is committed. One that throws is
-   * delivered again, with all others of its batch; so handlers de-duplicate by event id.
+   * Takes what came, and returns after all that it leads to is committed. When it throws, all comes again; so it
+   * de-duplicates by event id.
    */
-  handle(events: CloudEvent<T>[]): Promise<void>;
+  handle: (bundle: Bundle<T>) => Promise<void>;
 }
 
 /** The path that components/subscription-*.yaml name for a topic. */
@@ -28,13 +43,15 @@ export function eventPath(topic: string): string {
 }
 
 /**
- * The route to which daprd delivers a topic in bulk. An invalid event gets `RETRY`: the inbound retries run out and it
- * goes to the dead-letter topic, which keeps it; `DROP` would lose it.
+ * The route to which daprd delivers messages: each an event or a bundle, a JSON array of events. All of a delivery go to
+ * the handler together, and are acknowledged together.
  */
-export function bulkEventRoute(
+export function bundleRoute<T extends EventType>(
   path: string,
-  process: (entries: { entryId: string; event: unknown }[]) => Promise<Map<string, Verdict>>,
+  { types, handle }: Subscription<T>,
+  logger: Logger,
 ): Route {
+  const schemas = new Map<unknown, z.ZodType>(types.map((type) => [type, cloudEvent(type)]));
   return route({
     method: 'post',
     path,
@@ -44,8 +61,14 @@ export function bulkEventRoute(
     bodyLimit: 32 * 1024 * 1024,
     responses: { 200: z.object({ statuses: z.array(z.object({ entryId: z.string(), status: z.string() })) }) },
     handle: async ({ body }) => {
-      const verdicts = await process(body.entries.map(({ entryId, event }) => ({ entryId, event: decoded(event) })));
-      const statuses = body.entries.map(({ entryId }) => ({ entryId, status: verdicts.get(entryId) ?? 'RETRY' }));
+      const bundle: Bundle<T> = { events: [], invalid: [] };
+      for (const event of body.entries.flatMap((entry) => opened(decoded(entry.event)))) {
+        const found = examine(event, schemas);
+        if ('detail' in found) bundle.invalid.push(found);
+        else bundle.events.push(found.valid as CloudEvent<T>);
+      }
+      const status = await takeIn(path, bundle, handle, logger);
+      const statuses = body.entries.map(({ entryId }) => ({ entryId, status }));
       return { status: 200, body: { statuses } };
     },
   });
@@ -65,57 +88,48 @@ function decoded(event: unknown): unknown {
   }
 }
 
-/** A table of subscriptions as routes. */
-export function subscriptionRoutes(subscriptions: readonly Subscription[], logger: Logger): Route[] {
-  return subscriptions.map((subscription) =>
-    bulkEventRoute(eventPath(subscription.topic), async (entries) => {
-      const schema = cloudEvent(subscription.topic);
-      const verdicts = new Map<string, Verdict>();
-      const valid: { entryId: string; event: CloudEvent }[] = [];
-      for (const { entryId, event } of entries) {
-        const parsed = schema.safeParse(event);
-        if (parsed.success) valid.push({ entryId, event: parsed.data as CloudEvent });
-        else {
-          verdicts.set(entryId, 'RETRY');
-          logger.warn('an event does not fit its schema; it goes to the dead letters after its retries', {
-            activity: `event ${subscription.topic}`,
-            resource: idOf(event),
-            result: 'event.invalid',
-            faults: parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`),
-          });
-        }
-      }
-      const [first] = valid;
-      if (first === undefined) return verdicts;
-      try {
-        await withContext({ requestId: first.entryId, traceparent: first.event.traceparent }, () =>
-          subscription.handle(valid.map(({ event }) => event)),
-        );
-        for (const { entryId, event } of valid) {
-          verdicts.set(entryId, 'SUCCESS');
-          withContext({ requestId: event.id, traceparent: event.traceparent }, () =>
-            logger.info(`event ${event.type} taken in`, {
-              activity: `event ${event.type}`,
-              who: event.source,
-              resource: event.id,
-              result: 'ok',
-            }),
-          );
-        }
-      } catch (error) {
-        for (const { entryId } of valid) verdicts.set(entryId, 'RETRY');
-        logger.warn('events could not be taken in; they come again', {
-          activity: `event ${subscription.topic}`,
-          result: error instanceof AppError ? error.code : 'internal',
-          error: messageOf(error),
-          events: valid.length,
-        });
-      }
-      return verdicts;
-    }),
-  );
+/** The events of a message; what is no bundle is one of one. An empty one is kept, to be found invalid. */
+function opened(message: unknown): unknown[] {
+  return Array.isArray(message) && message.length > 0 ? (message as unknown[]) : [message];
 }
 
-function idOf(event: unknown): unknown {
-  return typeof event === 'object' && event !== null ? (event as { id?: unknown }).id : undefined;
+function examine(event: unknown, schemas: Map<unknown, z.ZodType>): { valid: unknown } | InvalidEvent {
+  if (typeof event !== 'object' || event === null || Array.isArray(event)) {
+    return { topic: 'unknown', event, detail: 'event: it is no JSON object' };
+  }
+  const { type } = event as { type?: unknown };
+  const schema = schemas.get(type);
+  if (!schema) return { topic: 'unknown', event, detail: `type: it is none of ${[...schemas.keys()].join(', ')}` };
+  const parsed = schema.safeParse(event);
+  if (parsed.success) return { valid: parsed.data };
+  const faults = parsed.error.issues.map((issue) => `${issue.path.join('.') || 'event'}: ${issue.message}`);
+  return { topic: String(type), event, detail: faults.join('; ').slice(0, 2_000) };
+}
+
+/** Has the bundle handled. The log has a line for each event, in the trace of the request that caused it. */
+async function takeIn<T extends EventType>(
+  path: string,
+  bundle: Bundle<T>,
+  handle: Subscription<T>['handle'],
+  logger: Logger,
+): Promise<Verdict> {
+  const [first] = bundle.events;
+  try {
+    if (first) await withContext({ requestId: first.id, traceparent: first.traceparent }, () => handle(bundle));
+    else await handle(bundle);
+  } catch (error) {
+    logger.warn('events could not be taken in; they come again', {
+      activity: `delivery to ${path}`,
+      result: error instanceof AppError ? error.code : 'internal',
+      error: messageOf(error),
+      events: bundle.events.length + bundle.invalid.length,
+    });
+    return 'RETRY';
+  }
+  for (const { id, type, source, traceparent } of bundle.events) {
+    withContext({ requestId: id, traceparent }, () =>
+      logger.info(`event ${type} taken in`, { activity: `event ${type}`, who: source, resource: id, result: 'ok' }),
+    );
+  }
+  return 'SUCCESS';
 }

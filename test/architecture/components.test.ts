@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseAllDocuments } from 'yaml';
 import { z } from 'zod';
-import { eventData } from '../../shared/contracts/events';
+import { eventData, USAGE_ENDED } from '../../shared/contracts/events';
 import { eventRoutes } from '../../services/blockchain-forwarder/http/subscriptions';
 import { silentLogger } from '../../shared/logging/logger';
 
@@ -45,7 +45,7 @@ test('every subscription delivers to a route that the forwarder has, and no rout
   expect([...new Set(subscriptions.map((each) => each.routes.default))].sort()).toEqual([...routes].sort());
 });
 
-test('every consumed topic is an event type, through a component of its own, with dead letters and inbound retries', () => {
+test('every consumed topic is an event type or that of the bundles, through a component of its own, with dead letters and inbound retries', () => {
   const consumed = subscriptions.filter(({ deadLetterTopic }) => deadLetterTopic !== undefined);
   expect(consumed.length).toBeGreaterThan(0);
   expect(new Set(consumed.map(({ pubsubname }) => pubsubname)).size).toBe(consumed.length);
@@ -53,7 +53,7 @@ test('every consumed topic is an event type, through a component of its own, wit
     .filter(({ kind }) => kind === 'Resiliency')
     .flatMap(({ spec }) => Object.keys((spec['targets'] as { components?: object } | undefined)?.components ?? {}));
   for (const { topic, pubsubname, deadLetterTopic } of consumed) {
-    expect(Object.keys(eventData)).toContain(topic);
+    expect([...Object.keys(eventData), USAGE_ENDED]).toContain(topic);
     expect(deadLetterTopic).toBe(`dead.${topic}`);
     expect(documents.some(({ kind, metadata }) => kind === 'Component' && metadata.name === pubsubname)).toBe(true);
     expect(retried).toContain(pubsubname);

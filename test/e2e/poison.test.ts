@@ -16,31 +16,40 @@ async function deadLetters(): Promise<DeadLetter[]> {
   return answer.body as DeadLetter[];
 }
 
-test('when an event does not fit its schema, then after its retries it is in the dead-letter stream and listed with its reason, and the next goes on', async () => {
-  const before = await deadLettersInStream('task.stopped');
+const letterOf = async (poison: { id: string }) => (await deadLetters()).find(({ eventId }) => eventId === poison.id);
+
+test('when an event of a bundle does not fit its schema, then it is listed at once with its reason, and the others have their records', async () => {
+  const before = await deadLettersInStream('usage.ended');
   const poison = taskStopped('nobody', { stopTime: 7 });
-  const next = taskStopped(userId);
-  await publishRaw('task.stopped', poison, next);
-  await eventually('the next event has its record', async () =>
-    (await usageOf(asUser)).some(({ id }) => id === next.id),
-  );
-  await eventually('the poisoned one is listed', async () =>
-    (await deadLetters()).some(({ eventId }) => eventId === poison.id),
-  );
-  expect((await deadLetters()).find(({ eventId }) => eventId === poison.id)).toMatchObject({
+  const [first, last] = [taskStopped(userId), taskStopped(userId)];
+  await publishRaw('usage.ended', [first, poison, last]);
+  await eventually('the others have their records', async () => {
+    const recorded = (await usageOf(asUser)).map(({ id }) => id);
+    return recorded.includes(first.id) && recorded.includes(last.id);
+  });
+  await eventually('the poisoned one is listed', async () => (await letterOf(poison)) !== undefined);
+  expect(await letterOf(poison)).toMatchObject({
     topic: 'task.stopped',
     reason: 'event.invalid',
     detail: expect.stringMatching(/data\.userId: .*data\.stopTime: /) as string,
     event: JSON.parse(JSON.stringify(poison)) as unknown,
   });
-  expect(await deadLettersInStream('task.stopped')).toBe(before + 1);
+  expect(await deadLettersInStream('usage.ended')).toBe(before);
+});
+
+test('when a bundle ended in the dead-letter stream, then it comes to records and letters from there', async () => {
+  const poison = taskStopped('nobody');
+  const event = taskStopped(userId);
+  await publishRaw('dead.usage.ended', [poison, event]);
+  await eventually('the event has its record', async () => (await usageOf(asUser)).some(({ id }) => id === event.id));
+  await eventually('the poisoned one is listed', async () => (await letterOf(poison))?.reason === 'event.invalid');
 });
 
 test('when it is no JSON, or would bring the sidecar down, then it is listed as well and the next goes on', async () => {
   const text = `no JSON at all ${randomUUID()}`;
   const untraceable = { ...taskStopped(userId), traceparent: 5 };
   const next = taskStopped(userId);
-  await publishRaw('task.stopped', text, untraceable, next);
+  await publishRaw('usage.ended', text, untraceable, next);
   await eventually(
     'the next event has its record',
     async () => (await usageOf(asUser)).some(({ id }) => id === next.id),
@@ -54,11 +63,11 @@ test('when it is no JSON, or would bring the sidecar down, then it is listed as 
 
 test('when another event comes under the id of a record, then the record stays and the event is listed', async () => {
   const event = taskStopped(userId);
-  await publishRaw('task.stopped', event);
+  await publishRaw('usage.ended', event);
   const recorded = async () => (await usageOf(asUser)).find(({ id }) => id === event.id);
   await eventually('the event has its record', async () => (await recorded()) !== undefined);
   const hash = (await recorded())?.usageHash;
-  await publishRaw('task.stopped', { ...event, data: { ...event.data, duration: 'PT1000H' } });
+  await publishRaw('usage.ended', { ...event, data: { ...event.data, duration: 'PT1000H' } });
   await eventually('the other is listed', async () =>
     (await deadLetters()).some(({ eventId, reason }) => eventId === event.id && reason === 'usage.content_mismatch'),
   );

@@ -130,7 +130,7 @@ describe('whatever happens on the way', () => {
     const userId = randomUUID();
     const event = taskStopped(userId);
     const later = taskStopped(userId);
-    await publishRaw('task.stopped', event, event, event, later);
+    await publishRaw('usage.ended', event, [event, event], [later, event]);
     let usages: Usage[] = [];
     await eventually('the event behind the three is in both sinks', async () => {
       usages = await usageOf(tokenFor(userId, 'user'));
@@ -180,7 +180,7 @@ describe('whatever happens on the way', () => {
     const userId = randomUUID();
     const token = tokenFor(userId, 'user');
     const events = Array.from({ length: 200 }, () => taskStopped(userId));
-    await publishRaw('task.stopped', ...events);
+    await publishRaw('usage.ended', ...Array.from({ length: 100 }, (_, i) => events.slice(2 * i, 2 * i + 2)));
     await eventually('the first are recorded', async () => (await usageOf(token)).length >= 20);
     kill('daprd-blockchain-forwarder');
     kill('blockchain-forwarder');

@@ -1,12 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { unavailable } from '../../../shared/errors';
+import type { InvalidEvent } from '../../../shared/http/subscription';
 import type { Logger } from '../../../shared/logging/logger';
 import { canonicalHash, canonicalText } from '../domain/canonical-hash';
 import type { DeadLetter } from '../domain/dead-letter';
 import { leafOf, SALT_BYTES } from '../domain/leaf';
 import { faultOf, usageRecordOf, type EndOfUse, type StoredUsage } from '../domain/usage-record';
 import type { UsageStore } from '../ports/usage-store';
-import { letterOf } from './keep-dead-letters';
+import { letterOf, type Diagnosis } from './keep-dead-letters';
 
 export interface IngestParts {
   store: UsageStore;
@@ -20,7 +21,7 @@ export interface IngestParts {
 /** Events that came together; those that fit no schema beside the others. */
 export interface Bundle {
   events: readonly EndOfUse[];
-  invalid: readonly { topic: string; event: unknown; detail: string }[];
+  invalid: readonly InvalidEvent[];
 }
 
 const TRIES = 5;
@@ -30,13 +31,13 @@ const LANES = 4;
 
 /**
  * Makes records of the ends of uses, each exactly once however often its event comes, and returns after they are
- * committed. An event that no record can be made of becomes a dead letter at once and holds up no other.
+ * committed. What is invalid, and an event that no record can be made of, becomes a dead letter at once and holds up no other.
  * @throws AppError `unavailable` when nothing is certain: the events must be delivered again
  */
 export async function ingestEvents({ events, invalid }: Bundle, parts: IngestParts): Promise<void> {
   const batch = new Drafts(parts.now());
   for (const { topic, event, detail } of invalid) {
-    batch.letters.push(letterOf(topic, event, { reason: 'event.invalid', detail }, batch.receivedAt));
+    batch.refuse(topic, event, { reason: 'event.invalid', detail });
   }
   for (const event of events) await batch.add(event);
   const drafts = [...batch.usages.values()];
@@ -101,7 +102,7 @@ class Drafts {
     if (!record) return;
     const fault = faultOf(event, record);
     if (fault) {
-      this.letters.push(letterOf(event.type, event, { reason: 'usage.unusable', detail: fault }, this.receivedAt));
+      this.refuse(event.type, event, { reason: 'usage.unusable', detail: fault });
       return;
     }
     const { source, type, data } = event;
@@ -122,7 +123,11 @@ class Drafts {
 
   mismatch(event: EndOfUse): void {
     const detail = 'a record was made of another event with the same id; that record stays as it is';
-    this.letters.push(letterOf(event.type, event, { reason: 'usage.content_mismatch', detail }, this.receivedAt));
+    this.refuse(event.type, event, { reason: 'usage.content_mismatch', detail });
+  }
+
+  refuse(topic: string, event: unknown, diagnosis: Diagnosis): void {
+    this.letters.push(letterOf(topic, event, diagnosis, this.receivedAt));
   }
 }
 

@@ -1,9 +1,7 @@
 import { uuidFromName } from '../../../shared/contracts/ids';
-import type { Logger } from '../../../shared/logging/logger';
 import type { DeadLetter, DeadLetterReason } from '../domain/dead-letter';
 import type { Refusal } from '../ports/ledger-sink';
 import type { LedgerStore } from '../ports/ledger-store';
-import type { UsageStore } from '../ports/usage-store';
 
 /** Why an event came to nothing: a code, and a sentence. */
 export interface Diagnosis {
@@ -24,26 +22,6 @@ export function letterOf(topic: string, event: unknown, { reason, detail }: Diag
     event: text,
     receivedAt: receivedAt.toISOString(),
   };
-}
-
-/** Writes down events that fit no schema, so that they can be listed with what is wrong; returns after the commit. */
-export async function keepDeadLetters(
-  letters: readonly { topic: string; event: unknown; detail: string }[],
-  parts: { store: UsageStore; logger: Logger; now: () => Date },
-): Promise<void> {
-  const receivedAt = parts.now();
-  const kept = letters.map(({ topic, event, detail }) =>
-    letterOf(topic, event, { reason: 'event.invalid', detail }, receivedAt),
-  );
-  await parts.store.keepDeadLetters(kept);
-  for (const { topic, eventId, reason, detail } of kept) {
-    parts.logger.error('an event ended in the dead letters; an administrator must look at it', {
-      activity: `dead letter ${topic}`,
-      resource: eventId,
-      result: reason,
-      detail,
-    });
-  }
 }
 
 /** What a sink refuses for good, each record as a letter of its own. */

@@ -1,3 +1,4 @@
+import type { JsonWebKey } from 'node:crypto';
 import { z } from 'zod';
 import { timestamp } from '../../../shared/contracts/fields';
 import { route, type Route } from '../../../shared/http/route';
@@ -33,9 +34,28 @@ const consistencySchema = z
   })
   .meta({ id: 'LedgerConsistency' });
 
+const jwkSetSchema = z
+  .object({ keys: z.array(z.record(z.string(), z.unknown())) })
+  .meta({ id: 'JsonWebKeySet', description: 'RFC 7517; the public keys that receipts are signed with.' });
+
+export interface LedgerRouteParts {
+  ledger: LedgerStore;
+  now: () => Date;
+  /** Public halves of the keys that receipts are or were signed with. */
+  keys: () => readonly JsonWebKey[];
+}
+
 /** Hashes and numbers only: they tell nobody who used what. */
-export function ledgerRoutes({ ledger, now }: { ledger: LedgerStore; now: () => Date }): Route[] {
+export function ledgerRoutes({ ledger, now, keys }: LedgerRouteParts): Route[] {
   return [
+    route({
+      method: 'get',
+      path: '/.well-known/jwks.json',
+      summary: 'The public keys that receipts are signed with',
+      access: 'public',
+      responses: { 200: jwkSetSchema },
+      handle: () => Promise.resolve({ status: 200, body: { keys: keys() } }),
+    }),
     route({
       method: 'get',
       path: '/api/ledger',

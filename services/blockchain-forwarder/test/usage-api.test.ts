@@ -13,10 +13,11 @@ beforeEach(async () => {
 });
 
 describe('GET /api/usage/{id}', () => {
-  it('when a task has ended, then its user sees the record, its hash and what each sink has of it', async () => {
+  const state = async (id: string) => (await forwarder.get(`/api/usage/${id}`, 'user', USER)).body as unknown;
+
+  it('when a task has ended, then its user sees the record, its hash, and that it was received', async () => {
     const event = taskStopped();
     await forwarder.publish(event);
-    await forwarder.deliver(forwarder.evm);
     const response = await forwarder.get(`/api/usage/${event.id}`, 'user', USER);
     expect(response.status).toBe(200);
     expect(response.body).toEqual({
@@ -24,25 +25,25 @@ describe('GET /api/usage/{id}', () => {
       usageHash: await canonicalHash(usageRecordOf(event)!),
       receivedAt: '2026-11-23T12:00:00.000Z',
       record: usageRecordOf(event),
-      sinks: {
-        http: {
-          state: 'pending',
-          attempts: 0,
-          nextAttemptAt: '2026-11-23T12:00:00.000Z',
-          deliveredAt: null,
-          receipt: null,
-          lastError: null,
-        },
-        evm: {
-          state: 'delivered',
-          attempts: 1,
-          nextAttemptAt: null,
-          deliveredAt: '2026-11-23T12:00:00.000Z',
-          receipt: { sequence: 1 },
-          lastError: null,
-        },
-      },
+      state: 'received',
+      batch: null,
+      sinks: {},
     });
+  });
+
+  it('when its batch goes its way, then each stage is seen, and since when', async () => {
+    const { id } = taskStopped();
+    await forwarder.publish(taskStopped({}, { id }));
+    await forwarder.closeBatch();
+    expect(await state(id)).toMatchObject({ state: 'batched', batch: { batchId: 1, count: 1 }, sinks: {} });
+    for (const stage of ['submitted', 'mined', 'finalized']) {
+      forwarder.later(1_000);
+      await forwarder.step('evm');
+      const since = forwarder.clock.now.toISOString();
+      expect(await state(id)).toMatchObject({ state: stage, sinks: { evm: { stage, since } } });
+    }
+    await forwarder.step('http');
+    expect(await state(id)).toMatchObject({ state: 'finalized', sinks: { http: { stage: 'delivered' } } });
   });
 
   it('when the record is somebody else’s, then it is as if there were none; an admin sees it', async () => {
@@ -54,19 +55,6 @@ describe('GET /api/usage/{id}', () => {
       expect(response.body).toMatchObject({ code: 'usage.not_found' });
     }
     expect((await forwarder.get(`/api/usage/${event.id}`, 'admin')).status).toBe(200);
-  });
-
-  it('when a sink failed, then an admin reads why, and a user does not', async () => {
-    const event = taskStopped();
-    await forwarder.publish(event);
-    forwarder.http.down = true;
-    await forwarder.deliver(forwarder.http);
-    const lastError = async (role: string) => {
-      const response = await forwarder.get(`/api/usage/${event.id}`, role, USER);
-      return (response.body as { sinks: { http: { lastError: unknown } } }).sinks.http.lastError;
-    };
-    expect(await lastError('admin')).toBe('the memory sink is switched off');
-    expect(await lastError('user')).toBeNull();
   });
 });
 
@@ -115,50 +103,69 @@ describe('GET /api/usage', () => {
 });
 
 describe('GET /api/usage/{id}/verify', () => {
-  it('when the chain has the hash, then the record is valid and the chain’s own receipt is shown', async () => {
+  const verify = async (id: string) => (await forwarder.get(`/api/usage/${id}/verify`, 'user', USER)).body as unknown;
+
+  async function anchored(): Promise<string> {
     const event = taskStopped();
-    await forwarder.publish(event);
-    await forwarder.deliver(forwarder.evm);
-    const hash = await canonicalHash(usageRecordOf(event)!);
-    const response = await forwarder.get(`/api/usage/${event.id}/verify`, 'user', USER);
-    expect(response.body).toEqual({
+    await forwarder.publish(taskStopped(), event);
+    await forwarder.closeBatch();
+    for (let step = 0; step < 3; step += 1) await forwarder.step('evm');
+    return event.id;
+  }
+
+  it('when the chain has the batch, then the record is valid, and what the chain gave is shown', async () => {
+    const id = await anchored();
+    const hash = await canonicalHash((await forwarder.store.find([id])).get(id)!.record);
+    const [batch] = await forwarder.store.batches([1]);
+    expect(await verify(id)).toEqual({
       valid: true,
       storedHash: hash,
       computedHash: hash,
+      storedLeaf: expect.any(String) as string,
+      computedLeaf: expect.any(String) as string,
+      batch: { batchId: 1, leafIndex: 1, storedRoot: batch!.root, computedRoot: batch!.root },
       sinks: {
-        http: { state: 'pending', found: false, receipt: null },
-        evm: { state: 'delivered', found: true, receipt: { sequence: 1 } },
+        http: { stage: null, found: null, receipt: null },
+        evm: { stage: 'finalized', found: true, receipt: { id } },
       },
     });
   });
 
-  it('when somebody changed the stored record, then the hashes differ and it is not valid', async () => {
+  it('when it waits for its batch, then hash and leaf are all that is checked', async () => {
     const event = taskStopped();
     await forwarder.publish(event);
-    const stored = (await forwarder.store.find([event.id])).get(event.id)!;
-    jest.spyOn(forwarder.store, 'get').mockResolvedValue({
-      usage: { ...stored, record: { ...stored.record, duration: 'PT1S' } },
-      deliveries: [],
-    });
-    const { body } = await forwarder.get(`/api/usage/${event.id}/verify`, 'admin');
-    expect(body).toMatchObject({ valid: false, storedHash: stored.usageHash });
-    expect((body as { computedHash: string }).computedHash).not.toBe(stored.usageHash);
+    expect(await verify(event.id)).toMatchObject({ valid: true, batch: null });
   });
 
-  it('when the sink that took the record has it no more, then it is not valid', async () => {
-    const event = taskStopped();
-    await forwarder.publish(event);
-    await forwarder.deliver(forwarder.evm);
-    forwarder.evm.records.clear();
-    const { body } = await forwarder.get(`/api/usage/${event.id}/verify`, 'admin');
-    expect(body).toMatchObject({ valid: false, sinks: { evm: { state: 'delivered', found: false } } });
+  it('when somebody changed the stored record, then hash and leaf differ and it is not valid', async () => {
+    const id = await anchored();
+    const found = (await forwarder.store.get(id))!;
+    const record = { ...found.usage.record, duration: 'PT1S' };
+    jest.spyOn(forwarder.store, 'get').mockResolvedValue({ ...found, usage: { ...found.usage, record } });
+    const body = (await verify(id)) as Record<string, string>;
+    expect(body).toMatchObject({ valid: false, storedHash: found.usage.usageHash, storedLeaf: found.usage.leaf });
+    expect(body.computedHash).not.toBe(body.storedHash);
+    expect(body.computedLeaf).not.toBe(body.storedLeaf);
+  });
+
+  it('when somebody changed another leaf of its batch, then the root differs and it is not valid', async () => {
+    const id = await anchored();
+    const entries = [...(await forwarder.store.entries(1))];
+    entries[0] = [entries[0]![0], entries[1]![1]];
+    jest.spyOn(forwarder.store, 'entries').mockResolvedValue(entries);
+    expect(await verify(id)).toMatchObject({ valid: false, batch: { leafIndex: 1 } });
+  });
+
+  it('when the chain has the batch no more, then it is not valid', async () => {
+    const id = await anchored();
+    forwarder.evm.batches.clear();
+    expect(await verify(id)).toMatchObject({ valid: false, sinks: { evm: { stage: 'finalized', found: false } } });
   });
 
   it('when the chain does not answer, then nothing is claimed: 503 with Retry-After', async () => {
-    const event = taskStopped();
-    await forwarder.publish(event);
+    const id = await anchored();
     forwarder.evm.down = true;
-    const response = await forwarder.get(`/api/usage/${event.id}/verify`, 'admin');
+    const response = await forwarder.get(`/api/usage/${id}/verify`, 'admin');
     expect(response.status).toBe(503);
     expect(response.body).toMatchObject({ code: 'usage.sink_unavailable' });
     expect(response.headers['retry-after']).toBe('10');
@@ -190,7 +197,11 @@ describe('access', () => {
     '/api/usage',
     `/api/usage/${randomUUID()}`,
     `/api/usage/${randomUUID()}/verify`,
+    `/api/usage/${randomUUID()}/receipt`,
     '/api/usage/dead_letters',
+    '/api/ledger',
+    '/api/ledger/consistency?from=1&to=1',
+    '/api/ledger/batches/1',
   ];
 
   it.each(paths)('when %s is asked without a token, then 401; with a role that may not, then 403', async (path) => {
@@ -205,8 +216,8 @@ describe('access', () => {
   it('when anybody but the sidecar delivers events, then it is refused and nothing is written', async () => {
     const event = taskFailed();
     const response = await request(forwarder.app)
-      .post('/events/task.failed')
-      .send({ entries: [{ entryId: '1', event }] });
+      .post('/events/usage.ended')
+      .send({ entries: [{ entryId: '1', event: [event] }] });
     expect(response.status).toBe(401);
     expect((await forwarder.get(`/api/usage/${event.id}`, 'admin')).status).toBe(404);
   });

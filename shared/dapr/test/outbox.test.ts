@@ -1,122 +1,27 @@
-import { randomUUID } from 'node:crypto';
 import type { CloudEvent } from '../../contracts/events';
-import { unavailable } from '../../errors';
-import { createMetrics } from '../../http/metrics';
 import { withContext } from '../../logging/context';
-import { recordingLogger } from '../../testing/recording-logger';
-import { newEvent, outboxRows, outboxSchema, startRelay, type Relay } from '../outbox';
-import type { Sidecar } from '../sidecar';
-
-const now = '2026-11-23T09:30:00.000Z';
-const base = {
-  allocation_id: randomUUID(),
-  resource_pool_id: randomUUID(),
-  service_id: randomUUID(),
-  capacity: 1,
-  created_at: now,
-  created_by: randomUUID(),
-  task_id: null,
-};
-
-const created = (): CloudEvent =>
-  newEvent('allocation.created', { id: randomUUID(), source: 'allocation', time: now, data: base });
-const released = (): CloudEvent =>
-  newEvent('allocation.released', {
-    id: randomUUID(),
-    source: 'allocation',
-    time: now,
-    data: { ...base, released_at: now, duration: 'PT0S', end_reason: 'released', released_by: 'system' },
-  });
-
-/** A database and a broker that fail when they are told to. */
-class World {
-  readonly rows = new Map<string, CloudEvent[]>();
-  readonly broker: CloudEvent[] = [];
-  brokerDown = new Set<string>();
-  refuse = new Set<string>();
-  databaseDown = false;
-  failRemovals = 0;
-  queries = 0;
-  readonly looks: string[] = [];
-
-  write(...events: CloudEvent[]): void {
-    for (const event of events) this.commit(event);
-  }
-
-  /** As one transaction. */
-  commit(...events: CloudEvent[]): void {
-    for (const row of outboxRows(events)) {
-      if (!('upsert' in row)) throw new Error('an outbox row is an upsert');
-      this.rows.set(row.upsert, row.value as CloudEvent[]);
-    }
-  }
-
-  readonly sidecar = {
-    query: async (sql: string) => {
-      this.queries += 1;
-      this.looks.push(sql.includes('2 seconds') ? 'left behind' : 'all');
-      if (this.databaseDown) throw unavailable('database.unavailable', 'away');
-      return [...this.rows.values()].slice(0, 500);
-    },
-    publish: async (topic: string, events: readonly CloudEvent[]) => {
-      if (this.brokerDown.has(topic)) throw unavailable('event_broker.unavailable', 'away');
-      const taken = events.filter(({ id }) => !this.refuse.has(id));
-      this.broker.push(...taken);
-      return new Set(taken.map(({ id }) => id));
-    },
-    transact: async (operations: Parameters<Sidecar['transact']>[0]) => {
-      if (this.failRemovals > 0) {
-        this.failRemovals -= 1;
-        throw unavailable('state_store.unavailable', 'away');
-      }
-      for (const operation of operations) {
-        if ('remove' in operation) this.rows.delete(operation.remove);
-        else this.rows.set(operation.upsert, operation.value as CloudEvent[]);
-      }
-    },
-  } as unknown as Sidecar;
-}
-
-let relay: Relay | undefined;
-afterEach(() => relay?.stop());
-
-function start(world: World, everyMs = 15) {
-  const logger = recordingLogger();
-  const metrics = createMetrics();
-  relay = startRelay({ appId: 'allocation', sidecar: world.sidecar, logger, metrics, everyMs });
-  const value = async (metric: 'relayed' | 'outboxWaiting') => (await metrics[metric].get()).values[0]!.value;
-  return { relay, logger, value };
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  const deadline = Date.now() + 4_000;
-  while (!condition()) {
-    if (Date.now() > deadline) throw new Error('it did not come to be within 4 s');
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-}
-
-const ids = (events: Iterable<CloudEvent>) => [...events].map(({ id }) => id);
+import { outboxSchema } from '../outbox';
+import { created, ids, released, start, until, World } from './outbox-world';
 
 test('what a crash left behind goes out at the start, under its own id, and is removed', async () => {
   const world = new World();
   const events = [created(), released(), created()];
   world.write(...events);
-  const { value } = start(world);
+  const { relay, value } = start(world);
   await until(() => world.rows.size === 0);
   expect(ids(world.broker).sort()).toEqual(ids(events).sort());
-  await relay!.stop();
+  await relay.stop();
   expect(await value('relayed')).toBe(3);
   expect(await value('outboxWaiting')).toBe(0);
 });
 
 test('woken after a commit it sends at once, also when it is woken while it is at work', async () => {
   const world = new World();
-  start(world, 60_000);
+  const { relay } = start(world, 60_000);
   await until(() => world.queries === 1);
   for (let round = 0; round < 20; round += 1) {
     world.write(created());
-    relay!.wake();
+    relay.wake();
     await new Promise((resolve) => setTimeout(resolve, round % 3));
   }
   await until(() => world.rows.size === 0);
@@ -125,12 +30,12 @@ test('woken after a commit it sends at once, also when it is woken while it is a
 
 test('what is handed over goes out without a look at the database, one row a transaction whatever its topics', async () => {
   const world = new World();
-  start(world, 60_000);
+  const { relay } = start(world, 60_000);
   await until(() => world.queries === 1);
   const events = [created(), released(), created()];
   world.commit(...events);
   expect(world.rows.size).toBe(1);
-  relay!.wake(events);
+  relay.wake(events);
   await until(() => world.rows.size === 0);
   expect(ids(world.broker).sort()).toEqual(ids(events).sort());
   expect(world.queries).toBe(1);
@@ -138,13 +43,13 @@ test('what is handed over goes out without a look at the database, one row a tra
 
 test('the transactions of a moment go out together, and their rows are removed in one transaction', async () => {
   const world = new World();
-  start(world, 60_000);
+  const { relay } = start(world, 60_000);
   await until(() => world.queries === 1);
   const [publish, transact] = [jest.spyOn(world.sidecar, 'publish'), jest.spyOn(world.sidecar, 'transact')];
   for (let transaction = 0; transaction < 5; transaction += 1) {
     const events = [created(), released()];
     world.commit(...events);
-    relay!.wake(events);
+    relay.wake(events);
   }
   await until(() => world.rows.size === 0);
   expect(publish.mock.calls.map(([topic, events]) => [topic, events.length])).toEqual([
@@ -156,12 +61,12 @@ test('the transactions of a moment go out together, and their rows are removed i
 
 test('what is handed over while the broker is away is found in the database when it is back', async () => {
   const world = new World();
-  start(world);
+  const { relay } = start(world);
   await until(() => world.queries > 0);
   world.brokerDown.add('allocation.created');
   const event = created();
   world.commit(event);
-  relay!.wake([event]);
+  relay.wake([event]);
   await until(() => world.looks.filter((look) => look === 'all').length > 2);
   expect(world.rows.size).toBe(1);
   world.brokerDown.clear();
@@ -207,7 +112,7 @@ test('the broker is away: events wait, one warning, and they follow once it is b
   const world = new World();
   world.brokerDown.add('allocation.created');
   world.write(created(), created());
-  const { logger, value } = start(world);
+  const { relay, logger, value } = start(world);
   const before = world.queries;
   await until(() => world.queries > before + 3);
   expect(world.rows.size).toBe(2);
@@ -215,7 +120,7 @@ test('the broker is away: events wait, one warning, and they follow once it is b
   expect(logger.lines.map(({ level, result }) => [level, result])).toEqual([['warn', 'waiting']]);
   world.brokerDown.clear();
   await until(() => world.rows.size === 0);
-  await relay!.stop();
+  await relay.stop();
   expect(logger.lines.at(-1)).toMatchObject({ level: 'info', result: 'ok' });
 });
 
@@ -269,12 +174,12 @@ test('the database is away: it goes on by itself when it is back', async () => {
 
 test('after stop nothing is sent any more', async () => {
   const world = new World();
-  start(world);
+  const { relay } = start(world);
   await until(() => world.queries > 0);
-  await relay!.stop();
+  await relay.stop();
   const { queries } = world;
   world.write(created());
-  relay!.wake();
+  relay.wake();
   await new Promise((resolve) => setTimeout(resolve, 60));
   expect([world.queries, world.broker.length]).toEqual([queries, 0]);
 });

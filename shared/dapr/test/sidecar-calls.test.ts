@@ -27,6 +27,24 @@ describe('publishing', () => {
     );
   });
 
+  test('of a bundle sends one message, the events as they are in an array', async () => {
+    const events = [event(), event()];
+    await daprd.sidecar.publishBundle('usage.ended', events);
+    expect(daprd.calls.map(({ path, body }) => [path, body])).toEqual([
+      ['/v1.0/publish/pubsub/usage.ended?metadata.rawPayload=true', events],
+    ]);
+  });
+
+  test.each([
+    ['is refused', { status: 500, body: { errorCode: 'ERR_PUBSUB_PUBLISH_MESSAGE', message: 'x' } }],
+    ['has no answer', { hang: true }],
+  ])('of a bundle that %s fails', async (_name, given) => {
+    daprd.answer = () => given;
+    expect(await failure(daprd.hasty.publishBundle('usage.ended', [event()]))).toMatchObject({
+      code: 'event_broker.unavailable',
+    });
+  });
+
   test('that fails in part says which were taken', async () => {
     const events = [event(), event()];
     daprd.answer = () => ({

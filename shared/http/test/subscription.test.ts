@@ -1,11 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import request from 'supertest';
-import type { CloudEvent } from '../../contracts/events';
 import { AppError } from '../../errors';
 import { currentContext } from '../../logging/context';
 import { sidecarHeaders, testApp } from '../../testing/api';
 import { recordingLogger } from '../../testing/recording-logger';
-import { eventPath, subscriptionRoutes, type Subscription } from '../subscription';
+import { bundleRoute, eventPath, type Bundle, type Subscription } from '../subscription';
 
 const TOPIC = 'allocation.released';
 const now = '2026-11-23T09:30:00.000Z';
@@ -35,74 +34,94 @@ function event(fields: Record<string, unknown> = {}): Record<string, unknown> {
   };
 }
 
-async function deliver(handle: Subscription['handle'], events: unknown[], headers = sidecarHeaders()) {
+async function deliver(handle: Subscription['handle'], messages: unknown[], headers = sidecarHeaders()) {
   const logger = recordingLogger();
-  const app = await testApp(subscriptionRoutes([{ topic: TOPIC, handle }], logger), logger);
-  const entries = events.map((entry, index) => ({
+  const path = eventPath('usage.ended');
+  const app = await testApp([bundleRoute(path, { types: [TOPIC, 'task.stopped'], handle }, logger)], logger);
+  const entries = messages.map((message, index) => ({
     entryId: `e${index}`,
-    event: entry,
-    contentType: 'application/cloudevents+json',
+    event: Buffer.from(typeof message === 'string' ? message : JSON.stringify(message)).toString('base64'),
+    contentType: 'application/octet-stream',
   }));
-  const answer = await request(app)
-    .post(eventPath(TOPIC))
-    .set(headers)
-    .send({ id: 'bulk', entries, metadata: {}, topic: TOPIC, pubsubname: 'p', type: 'com.dapr.event.sent.bulk' });
+  const answer = await request(app).post(path).set(headers).send({
+    id: 'bulk',
+    entries,
+    metadata: {},
+    topic: 'usage.ended',
+    pubsubname: 'p',
+    type: 'com.dapr.event.sent.bulk',
+  });
   const statuses = (answer.body.statuses ?? []) as { entryId: string; status: string }[];
   return { answer, logger, verdicts: Object.fromEntries(statuses.map(({ entryId, status }) => [entryId, status])) };
 }
 
-test('valid events reach the handler together and are acknowledged one by one', async () => {
-  const handle = jest.fn<Promise<void>, [CloudEvent[]]>(async () => undefined);
-  const events = [event(), event({ pubsubname: 'added by daprd', traceid: 'x' })];
-  const { answer, verdicts } = await deliver(handle, events);
+const taking = () => jest.fn<Promise<void>, [Bundle]>(async () => undefined);
+
+test('bundles and single events of a delivery reach the handler together, in their order', async () => {
+  const handle = taking();
+  const events = Array.from({ length: 4 }, () => event());
+  const { answer, verdicts } = await deliver(handle, [events.slice(0, 2), events[2], [events[3]]]);
   expect(answer.status).toBe(200);
-  expect(verdicts).toEqual({ e0: 'SUCCESS', e1: 'SUCCESS' });
-  expect(handle.mock.calls[0]![0].map(({ id }) => id)).toEqual(events.map(({ id }) => id));
+  expect(verdicts).toEqual({ e0: 'SUCCESS', e1: 'SUCCESS', e2: 'SUCCESS' });
+  expect(handle).toHaveBeenCalledTimes(1);
+  expect(handle.mock.calls[0]![0].events.map(({ id }) => id)).toEqual(events.map(({ id }) => id));
+  expect(handle.mock.calls[0]![0].invalid).toEqual([]);
 });
 
-test('an invalid event comes again until it is dead, and does not hold up the others', async () => {
-  const handle = jest.fn<Promise<void>, [CloudEvent[]]>(async () => undefined);
+test('each event is held against the schema of its own type; what fits none comes with what is wrong', async () => {
+  const handle = taking();
   const poisoned = event({ data: { allocation_id: 'none' } });
-  const { verdicts, logger } = await deliver(handle, [
-    poisoned,
-    event(),
-    event({ type: 'task.stopped' }),
-    null,
+  const otherData = event({ type: 'task.stopped' });
+  const { verdicts } = await deliver(handle, [
+    [poisoned, event(), otherData],
+    event({ type: 'task.started' }),
+    [],
     'text',
+    '7',
   ]);
-  expect(verdicts).toEqual({ e0: 'RETRY', e1: 'SUCCESS', e2: 'RETRY', e3: 'RETRY', e4: 'RETRY' });
-  expect(handle.mock.calls[0]![0]).toHaveLength(1);
-  const warnings = logger.lines.filter(({ level }) => level === 'warn');
-  expect(warnings).toHaveLength(4);
-  expect(warnings[0]).toMatchObject({ result: 'event.invalid', resource: poisoned['id'] });
+  expect(verdicts).toEqual({ e0: 'SUCCESS', e1: 'SUCCESS', e2: 'SUCCESS', e3: 'SUCCESS', e4: 'SUCCESS' });
+  const { events, invalid } = handle.mock.calls[0]![0];
+  expect(events).toHaveLength(1);
+  expect(invalid).toEqual([
+    { topic: TOPIC, event: poisoned, detail: expect.stringContaining('data.allocation_id: ') as string },
+    { topic: 'task.stopped', event: otherData, detail: expect.stringContaining('data.taskId: ') as string },
+    { topic: 'unknown', event: expect.anything() as unknown, detail: `type: it is none of ${TOPIC}, task.stopped` },
+    { topic: 'unknown', event: [], detail: 'event: it is no JSON object' },
+    { topic: 'unknown', event: 'text', detail: 'event: it is no JSON object' },
+    { topic: 'unknown', event: 7, detail: 'event: it is no JSON object' },
+  ]);
 });
 
-test('a handler that fails: all valid ones come again, and the log says why', async () => {
+test('a handler that fails: the whole delivery comes again, and the log says why', async () => {
   const { answer, verdicts, logger } = await deliver(async () => {
     throw new AppError('unavailable', 'state_store.unavailable', 'away');
-  }, [event(), event()]);
+  }, [[event(), {}], event()]);
   expect(answer.status).toBe(200);
   expect(verdicts).toEqual({ e0: 'RETRY', e1: 'RETRY' });
   expect(logger.lines).toContainEqual(
-    expect.objectContaining({ level: 'warn', result: 'state_store.unavailable', events: 2 }),
+    expect.objectContaining({ level: 'warn', result: 'state_store.unavailable', events: 3 }),
   );
 });
 
-test('the trace of the event goes on in the handler and in its log line', async () => {
-  const traceId = 'c'.repeat(32);
+test('each event has a line in its own trace; the handler works in that of the first', async () => {
+  const traceOf = (digit: string) => `00-${digit.repeat(32)}-${'d'.repeat(16)}-01`;
   let seen: string | undefined;
+  const events = [event({ traceparent: traceOf('b') }), event({ traceparent: traceOf('c') })];
   const { logger } = await deliver(async () => {
     seen = currentContext()?.traceparent;
-  }, [event({ traceparent: `00-${traceId}-${'d'.repeat(16)}-01` })]);
-  expect(seen).toMatch(new RegExp(`^00-${traceId}-`));
-  expect(logger.lines.some(({ activity, result }) => activity === `event ${TOPIC}` && result === 'ok')).toBe(true);
+  }, [events]);
+  expect(seen).toMatch(new RegExp(`^00-${'b'.repeat(32)}-`));
+  const lines = logger.lines.filter(({ activity }) => activity === `event ${TOPIC}`);
+  expect(lines).toEqual(
+    events.map(({ id }) => expect.objectContaining({ level: 'info', resource: id, result: 'ok' }) as unknown),
+  );
 });
 
 test.each([
   ['without the app token', {}, 401],
   ['by another app through its sidecar', sidecarHeaders('task-runner'), 403],
 ])('a delivery %s is refused and nothing is handled', async (_name, headers, status) => {
-  const handle = jest.fn<Promise<void>, [CloudEvent[]]>(async () => undefined);
+  const handle = taking();
   const { answer } = await deliver(handle, [event()], headers);
   expect(answer.status).toBe(status);
   expect(handle).not.toHaveBeenCalled();

@@ -111,8 +111,9 @@ export class StepProxy {
 
   private sidecarStep({ method, url = '' }: http.IncomingMessage, body: string): string | undefined {
     if (/\/internal\/allocations(\/|$)/.test(url)) return method === 'DELETE' ? 'give back' : 'take';
-    const topic = /\/publish\/bulk\/[^/]+\/([^?]+)/.exec(url)?.[1];
+    const [, bulk, topic] = /\/publish\/(bulk\/)?[^/]+\/([^?]+)/.exec(url) ?? [];
     if (topic !== undefined) {
+      if (bulk === undefined) return `publish ${topic}`;
       for (const { entryId } of JSON.parse(body) as { entryId: string }[]) this.topics.set(entryId, topic);
       return `publish ${topic}`;
     }

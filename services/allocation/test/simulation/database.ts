@@ -1,6 +1,7 @@
 import type { CloudEvent } from '../../../../shared/contracts/events';
 import { outboxRows } from '../../../../shared/dapr/outbox';
 import type { Sidecar, StateOperation } from '../../../../shared/dapr/sidecar';
+import { unavailable } from '../../../../shared/errors';
 import { MemoryPoolStore } from '../../adapters/memory-pool-store';
 import type { Allocation, Inventory, ReleasedAllocation } from '../../domain/inventory';
 import type { Decision, Remembered } from '../../domain/pool-commands';
@@ -74,11 +75,12 @@ export class Database extends MemoryPoolStore {
 }
 
 /** What the relay needs of its sidecar. */
-export type RelaySide = Pick<Sidecar, 'query' | 'publish' | 'transact'>;
+export type RelaySide = Pick<Sidecar, 'query' | 'publish' | 'publishBundle' | 'transact'>;
 
 /** The outbox's rows as the relay reads and removes them, and a broker that may take a part of what it is sent. */
 export class Broker implements RelaySide {
   readonly published = new Set<string>();
+  readonly bundled = new Set<string>();
   refusal = 0;
 
   constructor(
@@ -96,6 +98,11 @@ export class Broker implements RelaySide {
     const taken = events.filter(() => !this.scheduler.chance(this.refusal));
     for (const { id } of taken) this.published.add(id);
     return new Set(taken.map(({ id }) => id));
+  }
+
+  async publishBundle(_topic: string, events: readonly CloudEvent[]): Promise<void> {
+    if (this.scheduler.chance(this.refusal)) throw unavailable('event_broker.unavailable', 'the bundle is not taken');
+    for (const { id } of events) this.bundled.add(id);
   }
 
   async transact(operations: readonly StateOperation[]): Promise<void> {

@@ -221,6 +221,16 @@ export const PLANTED: readonly PlantedFault[] = [
     }),
   },
   {
+    name: 'a relay that takes every bundle for published',
+    breaks: 'in the end all has come right',
+    plant: () => ({
+      broker: (broker) =>
+        replacing(broker, {
+          publishBundle: (...to: [string, CloudEvent[]]) => broker.publishBundle(...to).catch(() => undefined),
+        }),
+    }),
+  },
+  {
     name: 'a lease loop that gives up for ever at its first failure',
     breaks: 'in the end all has come right',
     plant: () => ({

@@ -1,3 +1,4 @@
+import { endsUse } from '../../../../shared/contracts/events';
 import { UNCLAIMED_SECONDS } from '../../domain/queue';
 import { administer } from './administrator';
 import { BY_WEIGHT } from './actions';
@@ -118,8 +119,10 @@ async function run(seed: number, plant: Plant): Promise<Run> {
     if (leased) return `${leased.id} is held, whose lease ends ${leased.lease?.expiresAt}`;
     const told = new Set(events.map(({ id }) => id));
     const [untold] = [...told].filter((id) => !broker.published.has(id));
-    const [invented] = [...broker.published].filter((id) => !told.has(id));
-    return untold || invented ? `events not published: ${untold}, published and not stored: ${invented}` : undefined;
+    const [invented] = [...broker.published, ...broker.bundled].filter((id) => !told.has(id));
+    if (untold || invented) return `events not published: ${untold}, published and not stored: ${invented}`;
+    const unbundled = events.find(({ id, type }) => endsUse(type) && !broker.bundled.has(id));
+    return unbundled && `the end of a use in no bundle: ${unbundled.id}`;
   }
 
   const done = { steps: scheduler.trace.length, hash: scheduler.hash(), tally: ledger.tally };

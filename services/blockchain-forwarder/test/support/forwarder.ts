@@ -1,13 +1,28 @@
 import { randomUUID } from 'node:crypto';
 import type { Express } from 'express';
 import request from 'supertest';
-import type { CloudEvent } from '../../../../shared/contracts/events';
+import { USAGE_ENDED } from '../../../../shared/contracts/events';
+import { eventPath } from '../../../../shared/http/subscription';
 import { bearer, sidecarHeaders, testApp } from '../../../../shared/testing/api';
-import { MemorySink } from '../../adapters/memory-sink';
-import { MemoryUsageStore } from '../../adapters/memory-usage-store';
-import { deliverUsage } from '../../application/deliver-usage';
+import { MemoryLedger } from '../../adapters/memory-ledger';
+import { MemoryLedgerSink, MemoryPlace } from '../../adapters/sinks/memory';
+import { advanceSink } from '../../application/advance-sink';
+import { closeBatch } from '../../application/close-batches';
+import { ledgerRoutes } from '../../http/ledger-routes';
 import { usageRoutes } from '../../http/routes';
+import { publicJwk } from '../../domain/receipt-signature';
 import { DEAD_LETTER_PATH, eventRoutes } from '../../http/subscriptions';
+import type { LedgerSink } from '../../ports/ledger-sink';
+import { KEY } from './receipts';
+
+/** Where the sink `evm` of these tests says that it anchored. */
+export const ANCHOR = {
+  chainId: 31_337,
+  contract: `0x${'c0'.repeat(20)}`,
+  transaction: `0x${'7a'.repeat(32)}`,
+  blockNumber: 7,
+  blockHash: `0x${'b1'.repeat(32)}`,
+};
 
 export interface LogLine {
   level: string;
@@ -25,19 +40,32 @@ export async function startForwarder() {
     (message: string, fields: Record<string, unknown> = {}) =>
       void log.push({ level, message, fields });
   const logger = { error: line('error'), warn: line('warn'), info: line('info'), debug: line('debug') };
-  const store = new MemoryUsageStore();
-  const sinks = [new MemorySink('http'), new MemorySink('evm')] as const;
+  const store = new MemoryLedger();
+  const places = { http: new MemoryPlace(), evm: new MemoryPlace() };
+  const chain: LedgerSink = Object.assign(
+    new MemoryLedgerSink(places.evm, { name: 'evm', stages: ['submitted', 'mined', 'finalized'] }),
+    { anchorOf: ({ taken }: { taken: number }) => (taken >= 2 ? ANCHOR : null) },
+  );
+  const http: LedgerSink = new MemoryLedgerSink(places.http, { name: 'http' });
+  const sinks = [http, chain];
   const clock = { now: new Date('2026-11-23T12:00:00.000Z') };
   const now = () => clock.now;
   let woken = 0;
-  const parts = { store, sinks: sinks.map((sink) => sink.name), logger, now, wakeDelivery: () => void (woken += 1) };
-  const app: Express = await testApp([...usageRoutes({ store, sinks }), ...eventRoutes(parts)], logger);
+  const stores = { usage: store, ledger: store, sinkStore: store };
+  const app: Express = await testApp(
+    [
+      ...usageRoutes({ ...stores, sinks, chain, key: KEY }),
+      ...ledgerRoutes({ ledger: store, now, keys: () => [publicJwk(KEY)] }),
+      ...eventRoutes({ store, logger, now, newId: randomUUID, wakeLedger: () => void (woken += 1) }),
+    ],
+    logger,
+  );
 
-  async function post(path: string, events: unknown[]): Promise<string[]> {
+  async function post(path: string, messages: unknown[]): Promise<string[]> {
     // as daprd does with rawPayload
-    const raw = (event: unknown) =>
-      Buffer.from(typeof event === 'string' ? event : JSON.stringify(event)).toString('base64');
-    const entries = events.map((event, index) => ({ entryId: String(index), event: raw(event) }));
+    const raw = (message: unknown) =>
+      Buffer.from(typeof message === 'string' ? message : JSON.stringify(message)).toString('base64');
+    const entries = messages.map((message, index) => ({ entryId: String(index), event: raw(message) }));
     const response = await request(app).post(path).set(sidecarHeaders()).send({ id: randomUUID(), entries });
     expect(response.status).toBe(200);
     return (response.body as { statuses: { status: string }[] }).statuses.map(({ status }) => status);
@@ -48,28 +76,29 @@ export async function startForwarder() {
     store,
     log,
     clock,
-    http: sinks[0],
-    evm: sinks[1],
+    ...places,
     woken: () => woken,
-    /** @returns the verdict on each event */
-    publish: (...events: (CloudEvent | object | string)[]) => post(`/events/${(events[0] as CloudEvent).type}`, events),
-    publishTo: (topic: string, ...events: unknown[]) => post(`/events/${topic}`, events),
-    deadLetter: (...events: unknown[]) => post(DEAD_LETTER_PATH, events),
+    /** Events in one bundle. @returns the verdict on it */
+    publish: async (...events: unknown[]) => (await post(eventPath(USAGE_ENDED), [events]))[0],
+    /** Messages in one delivery, each a bundle, an event or anything. @returns the verdict on each */
+    deliverMessages: (...messages: unknown[]) => post(eventPath(USAGE_ENDED), messages),
+    deadLetter: (...messages: unknown[]) => post(DEAD_LETTER_PATH, messages),
     get: (path: string, role: string, sub?: string) => request(app).get(path).set('authorization', bearer(role, sub)),
-    /** One batch to a sink, as its loop would do it now. */
-    deliver: (sink: MemorySink, earlyMs = 0) =>
-      deliverUsage(
-        {
-          sink,
-          store,
-          now,
-          newId: randomUUID,
-          random: () => 0,
-          leaseMs: 60_000,
-          backOff: { firstMs: 500, capMs: 30_000, rejectedMs: 3_600_000 },
-        },
-        earlyMs,
-      ),
+    /** All that waits becomes a batch. */
+    closeBatch: () => closeBatch({ store, limits: { count: 1_000, bytes: 1_000_000, ageMs: 0 }, now }),
+    /** One step of a sink, as its loop would take it now. */
+    step: (name: 'http' | 'evm') =>
+      advanceSink({
+        sink: name === 'http' ? http : chain,
+        store,
+        ledger: store,
+        backOff: { firstMs: 500, capMs: 30_000 },
+        holder: 'this process',
+        leaseMs: 60_000,
+        idleMs: 500,
+        now,
+        random: () => 0,
+      }),
     later: (ms: number) => {
       clock.now = new Date(clock.now.getTime() + ms);
     },
