@@ -3,6 +3,7 @@ import { Counter, Gauge } from 'prom-client';
 import { ensureSchema } from '../../shared/dapr/schema';
 import { messageOf, unavailable } from '../../shared/errors';
 import { runService } from '../../shared/process/service';
+import { DaprUsageReports } from './adapters/dapr-usage-reports';
 import { DaprUsageStore } from './adapters/dapr-usage-store';
 import { EvmSink } from './adapters/evm-sink';
 import { HttpSink } from './adapters/http-sink';
@@ -68,7 +69,7 @@ runService('blockchain-forwarder', forwarderConfig, (config, { logger, metrics, 
 
   return {
     routes: [
-      ...usageRoutes({ store, sinks }),
+      ...usageRoutes({ store, sinks, reports: new DaprUsageReports(sidecar) }),
       ...eventRoutes({ store, sinks: sinks.map((sink) => sink.name), logger, now, wakeDelivery }),
     ],
     checks: {

@@ -1,21 +1,22 @@
 import { z } from 'zod';
+import { CSV } from '../../../shared/http/csv';
 import { decodeCursor, pageOutput } from '../../../shared/http/paging';
-import { route, type Caller, type Route } from '../../../shared/http/route';
-import { getUsage, type Reader } from '../application/read-usage';
+import { route, type Route } from '../../../shared/http/route';
+import { getUsage } from '../application/read-usage';
 import { verifyUsage } from '../application/verify-usage';
 import type { UsageSink } from '../ports/usage-sink';
+import type { UsageReports } from '../ports/usage-reports';
 import type { UsageStore } from '../ports/usage-store';
+import { csvFile } from './report-schemas';
+import { recordsFile, reportRoutes } from './report-routes';
+import { ADMIN, readerOf, visible } from './usage-access';
 import * as schema from './usage-schemas';
 
-const ADMIN = 'usage:admin';
-
-function readerOf(caller: Caller): Reader {
-  return { sub: caller.sub, isAdmin: caller.may(ADMIN, 'api/usage') };
-}
-
-export function usageRoutes(parts: { store: UsageStore; sinks: readonly UsageSink[] }): Route[] {
+export function usageRoutes(parts: { store: UsageStore; sinks: readonly UsageSink[]; reports: UsageReports }): Route[] {
   const { store } = parts;
   return [
+    // before `/api/usage/{id}`, which would take its path
+    ...reportRoutes(parts),
     route({
       method: 'get',
       path: '/api/usage',
@@ -23,17 +24,16 @@ export function usageRoutes(parts: { store: UsageStore; sinks: readonly UsageSin
       access: { permission: 'usage:list' },
       query: schema.usageQuery,
       responses: { 200: z.array(schema.usageSchema) },
+      alternatives: { [CSV]: csvFile },
       handle: async (input) => {
-        const { limit, cursor, ...filter } = input.query;
-        const { sub, isAdmin } = readerOf(input.caller);
-        // another user's records are none that this caller may know of
-        const foreign = filter.userId !== undefined && filter.userId !== sub && !isAdmin;
-        const page = { limit: limit + 1, after: decodeCursor(cursor) };
-        const rows = foreign
-          ? []
-          : await store.list(isAdmin ? instants(filter) : { ...instants(filter), userId: sub }, page);
+        const { limit, cursor, ...asked } = input.query;
+        const reader = readerOf(input.caller);
+        const filter = visible(asked, reader);
+        const after = decodeCursor(cursor);
+        if (input.mediaType === CSV) return recordsFile(input, parts.reports, filter, { limit, after });
+        const rows = filter ? await store.list(filter, { limit: limit + 1, after }) : [];
         const keyset = ({ usage: { record } }: (typeof rows)[number]) => ({ at: record.endedAt, id: record.id });
-        return pageOutput(input, limit, rows, keyset, (row) => schema.presentUsage(row, isAdmin));
+        return pageOutput(input, limit, rows, keyset, (row) => schema.presentUsage(row, reader.isAdmin));
       },
     }),
     route({
@@ -82,10 +82,4 @@ export function usageRoutes(parts: { store: UsageStore; sinks: readonly UsageSin
       }),
     }),
   ];
-}
-
-/** Records carry times with milliseconds, and are compared as text. */
-function instants<T extends { from?: string | undefined; to?: string | undefined }>(filter: T): T {
-  const instant = (time: string | undefined) => (time === undefined ? undefined : new Date(time).toISOString());
-  return { ...filter, from: instant(filter.from), to: instant(filter.to) };
 }

@@ -4,6 +4,7 @@ import request from 'supertest';
 import type { CloudEvent } from '../../../../shared/contracts/events';
 import { bearer, sidecarHeaders, testApp } from '../../../../shared/testing/api';
 import { MemorySink } from '../../adapters/memory-sink';
+import { MemoryUsageReports } from '../../adapters/memory-usage-reports';
 import { MemoryUsageStore } from '../../adapters/memory-usage-store';
 import { deliverUsage } from '../../application/deliver-usage';
 import { usageRoutes } from '../../http/routes';
@@ -31,7 +32,8 @@ export async function startForwarder() {
   const now = () => clock.now;
   let woken = 0;
   const parts = { store, sinks: sinks.map((sink) => sink.name), logger, now, wakeDelivery: () => void (woken += 1) };
-  const app: Express = await testApp([...usageRoutes({ store, sinks }), ...eventRoutes(parts)], logger);
+  const reports = new MemoryUsageReports(store);
+  const app: Express = await testApp([...usageRoutes({ store, sinks, reports }), ...eventRoutes(parts)], logger);
 
   async function post(path: string, events: unknown[]): Promise<string[]> {
     // as daprd does with rawPayload
@@ -46,6 +48,7 @@ export async function startForwarder() {
   return {
     app,
     store,
+    reports,
     log,
     clock,
     http: sinks[0],
