@@ -1,6 +1,6 @@
 import type { UsageRecord } from '../domain/usage-record';
-import { isCalendar, millisecondsOf, type Grouping, type SumPosition, type UsageSum } from '../domain/usage-summary';
-import type { ReportedUsage, SumPage, UsageReports } from '../ports/usage-reports';
+import { addUp, millisecondsOf, pageOfSums, type Grouping, type SumPage, type UsageSum } from '../domain/usage-summary';
+import type { ReportedUsage, UsageReports } from '../ports/usage-reports';
 import type { Page, UsageFilter, UsageStore } from '../ports/usage-store';
 
 const KEYS: Record<Grouping, (record: UsageRecord) => string | null> = {
@@ -16,26 +16,18 @@ const KEYS: Record<Grouping, (record: UsageRecord) => string | null> = {
 export class MemoryUsageReports implements UsageReports {
   constructor(private readonly store: UsageStore) {}
 
-  async summary(filter: UsageFilter, by: Grouping, { limit, after }: SumPage): Promise<UsageSum[]> {
+  async summary(filter: UsageFilter, by: Grouping, page: SumPage): Promise<UsageSum[]> {
     const everything = await this.store.list({}, { limit: Infinity });
     const corrected = new Set(everything.map(({ usage }) => correctedBy(usage.record)));
-    const sums = new Map<string | null, UsageSum>();
+    const total = new Map<string | null, UsageSum>();
     for (const { usage } of await this.store.list(filter, { limit: Infinity })) {
       const { record } = usage;
       if (corrected.has(record.id)) continue;
-      const key = KEYS[by](record);
-      const sum = sums.get(key) ?? { key, count: 0, milliseconds: 0n, unitMilliseconds: 0n };
       const milliseconds = millisecondsOf(record);
-      sums.set(key, {
-        key,
-        count: sum.count + 1,
-        milliseconds: sum.milliseconds + milliseconds,
-        unitMilliseconds: sum.unitMilliseconds + milliseconds * BigInt(record.capacity ?? 0),
-      });
+      const unitMilliseconds = milliseconds * BigInt(record.capacity ?? 0);
+      addUp(total, [{ key: KEYS[by](record), count: 1, milliseconds, unitMilliseconds }]);
     }
-    const order = inOrder(by);
-    const rows = [...sums.values()].sort(order);
-    return rows.filter((row) => after === undefined || order(after, row) < 0).slice(0, limit);
+    return pageOfSums(total.values(), by, page);
   }
 
   async records(filter: UsageFilter, page: Page): Promise<ReportedUsage[]> {
@@ -51,14 +43,4 @@ export class MemoryUsageReports implements UsageReports {
 
 function correctedBy(record: UsageRecord & { corrects?: string }): string | null {
   return record.corrects ?? null;
-}
-
-function inOrder(by: Grouping): (a: SumPosition, b: SumPosition) => number {
-  return (a, b) => {
-    if (!isCalendar(by) && a.unitMilliseconds !== b.unitMilliseconds) {
-      return a.unitMilliseconds > b.unitMilliseconds ? -1 : 1;
-    }
-    const [x, y] = [a.key ?? '', b.key ?? ''];
-    return x === y ? 0 : x < y ? -1 : 1;
-  };
 }

@@ -2,14 +2,15 @@ import { z } from 'zod';
 import { CSV, csvOutput } from '../../../shared/http/csv';
 import { pageByCursor, type Keyset } from '../../../shared/http/paging';
 import { route, type Input, type Output, type Route } from '../../../shared/http/route';
+import type { SumPage } from '../domain/usage-summary';
 import type { UsageReports } from '../ports/usage-reports';
 import type { UsageFilter } from '../ports/usage-store';
 import * as schema from './report-schemas';
 import { readerOf, visible } from './usage-access';
 
-/** Rows in memory at a time: of records, and of sums, each page of which sums everything up anew. */
+/** Records in memory at a time. Sums are never many, and each page of them would be summed up anew. */
 const RECORDS = 1_000;
-const SUMS = 10_000;
+const SUMS = Infinity;
 
 type AnyInput = Input<unknown, unknown, unknown>;
 
@@ -48,8 +49,7 @@ export function reportRoutes({ reports }: { reports: UsageReports }): Route[] {
         const { by, limit, cursor, ...asked } = input.query;
         const filter = visible(asked, readerOf(input.caller));
         const after = schema.sumPosition(by, cursor);
-        const read = (page: Parameters<UsageReports['summary']>[2]) =>
-          filter ? reports.summary(filter, by, page) : Promise.resolve([]);
+        const read = (page: SumPage) => (filter ? reports.summary(filter, by, page) : Promise.resolve([]));
         if (input.mediaType === CSV) {
           return csvOutput(input, `usage-by-${by}.csv`, schema.summaryColumns(by), {
             read,

@@ -143,7 +143,13 @@ export function describeUsageReports(name: string, current: () => { store: Usage
       });
       const after = { at: correction.endedAt, id: correction.id };
       expect(await reports.records({ userId }, { limit: 9, after })).toMatchObject([{ record: first, corrects: null }]);
-      expect(await reports.records({ userId, from: correction.endedAt }, { limit: 9 })).toHaveLength(1);
+      const count = async (filter: UsageFilter, behind?: typeof after) =>
+        (await reports.records({ userId, ...filter }, { limit: 9, after: behind })).length;
+      expect(await count({ from: correction.endedAt })).toBe(1);
+      expect(await count({ to: correction.endedAt })).toBe(1);
+      expect(await count({ to: correction.endedAt }, after)).toBe(1);
+      expect(await count({ to: first.endedAt }, after)).toBe(0);
+      expect(await count({ from: correction.endedAt }, after)).toBe(0);
     });
   });
 }
