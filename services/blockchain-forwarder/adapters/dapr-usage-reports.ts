@@ -22,7 +22,7 @@ const KEYS: Record<Grouping, string> = {
 };
 
 /** So many records are summed up by one statement, that however many there are none comes near the sidecar's time limit. */
-export const SLICE = 50_000;
+export const SLICE = 20_000;
 
 interface Slice {
   read: number;
