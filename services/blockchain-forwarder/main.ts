@@ -5,6 +5,7 @@ import { messageOf, unavailable } from '../../shared/errors';
 import { runService } from '../../shared/process/service';
 import { DaprLedgerStore } from './adapters/dapr-ledger-store';
 import { DaprSinkStore } from './adapters/dapr-sink-store';
+import { DaprUsageReports } from './adapters/dapr-usage-reports';
 import { DaprUsageStore } from './adapters/dapr-usage-store';
 import { usageSchema } from './adapters/usage-schema';
 import type { Loop } from './application/loop';
@@ -53,7 +54,15 @@ runService('blockchain-forwarder', forwarderConfig, (config, { logger, metrics, 
 
   return {
     routes: [
-      ...usageRoutes({ usage, ledger, sinkStore, sinks, chain: sinks.find((sink) => sink.anchorOf), key: undefined }),
+      ...usageRoutes({
+        usage,
+        ledger,
+        sinkStore,
+        reports: new DaprUsageReports(sidecar),
+        sinks,
+        chain: sinks.find((sink) => sink.anchorOf),
+        key: undefined,
+      }),
       ...ledgerRoutes({ ledger, now, keys: () => [] }),
       ...eventRoutes({ store: usage, logger, now, newId: randomUUID, wakeLedger: () => running?.wake() }),
     ],

@@ -14,6 +14,7 @@ import { currentContext, withContext } from '../logging/context';
 import type { Logger } from '../logging/logger';
 import { docsPage } from './docs-page';
 import type { Metrics } from './metrics';
+import { negotiate } from './negotiation';
 import { openApiDocument } from './openapi';
 import { toProblem } from './problem';
 import type { Caller, Route } from './route';
@@ -123,6 +124,7 @@ function handlerOf(route: Route, options: AppOptions): RequestHandler {
   return async (request, response) => {
     response.locals['route'] = route;
     const caller = await admit(route, request, response, options);
+    const mediaType = negotiate(route, request, response);
     const body = route.body ? await readBody(route, request, response, parseJson) : undefined;
     const faults: FieldFault[] = [];
     const params = parse(route.params, request.params, 'params', faults);
@@ -144,11 +146,12 @@ function handlerOf(route: Route, options: AppOptions): RequestHandler {
       },
       header: (name) => request.header(name),
       signal: hangUp.signal,
+      mediaType,
       url: new URL(request.originalUrl, 'http://localhost'),
     });
     response.status(output.status);
     for (const [name, value] of Object.entries(output.headers ?? {})) response.setHeader(name, value);
-    if (output.stream) await sendStream(response, route.mediaType ?? 'text/plain', output.stream);
+    if (output.stream) await sendStream(response, mediaType, output.stream);
     else if (output.body === undefined) response.end();
     else response.json(output.body);
   };

@@ -45,13 +45,21 @@ function operationOf(route: Route): ZodOpenApiOperationObject {
           status,
           schema === null
             ? { description: 'Done' }
-            : { description: 'Success', content: { [route.mediaType ?? 'application/json']: { schema } } },
+            : {
+                description: 'Success',
+                content: { [route.mediaType ?? 'application/json']: { schema }, ...alternativesOf(route) },
+              },
         ]),
       ),
+      ...(route.alternatives ? { '406': problem('request.not_acceptable: names the media types that there are') } : {}),
       ...Object.fromEntries(Object.entries(COMMON_ERRORS).map(([status, text]) => [status, problem(text)])),
       ...(route.errors ? { default: problem(`Further codes: ${route.errors.join(', ')}`) } : {}),
     },
   };
+}
+
+function alternativesOf({ alternatives = {} }: Route): Record<string, { schema: z.ZodType }> {
+  return Object.fromEntries(Object.entries(alternatives).map(([type, schema]) => [type, { schema }]));
 }
 
 /** The OpenAPI 3.1 document of a service's public routes, from the schemas that validate its requests. */

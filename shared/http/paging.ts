@@ -19,8 +19,13 @@ export interface Keyset {
 
 const keysetSchema = z.tuple([z.iso.datetime(), z.uuid()]);
 
+/** What `parseCursor` reads. */
+export function writeCursor(content: unknown): string {
+  return Buffer.from(JSON.stringify(content)).toString('base64url');
+}
+
 export function encodeCursor(keyset: Keyset): string {
-  return Buffer.from(JSON.stringify([keyset.at, keyset.id])).toString('base64url');
+  return writeCursor([keyset.at, keyset.id]);
 }
 
 /** @throws AppError `request.invalid` for a cursor that we did not make */
@@ -41,7 +46,7 @@ const BEFORE = 'before';
 const beforeSchema = z.tuple([z.literal(BEFORE), z.string()]);
 
 function encodeBefore(keyset: Keyset): string {
-  return Buffer.from(JSON.stringify([BEFORE, encodeCursor(keyset)])).toString('base64url');
+  return writeCursor([BEFORE, encodeCursor(keyset)]);
 }
 
 /** @throws AppError `request.invalid` for a cursor that we did not make */
@@ -50,7 +55,8 @@ export function decodePosition(cursor: string | undefined): Position {
   return before.success ? { before: decodeCursor(before.data[1]) } : { after: decodeCursor(cursor) };
 }
 
-function parseCursor(cursor: string | undefined): unknown {
+/** Undefined for one that nobody made. */
+export function parseCursor(cursor: string | undefined): unknown {
   try {
     return cursor === undefined ? undefined : JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8'));
   } catch {
@@ -68,10 +74,20 @@ export function pageOutput<T>(
   keysetOf: (row: T) => Keyset,
   present: (row: T) => unknown,
 ): Output {
+  return pageByCursor(input, limit, rows, (row) => encodeCursor(keysetOf(row)), present);
+}
+
+/** As `pageOutput`, for a list with a cursor of its own. */
+export function pageByCursor<T>(
+  input: Pick<Input<unknown, unknown, unknown>, 'url'>,
+  limit: number,
+  rows: readonly T[],
+  cursorOf: (row: T) => string,
+  present: (row: T) => unknown,
+): Output {
   const page = rows.slice(0, limit);
   const last = page.at(-1);
-  const links =
-    rows.length > limit && last !== undefined ? [linkTo(input.url, 'next', encodeCursor(keysetOf(last)))] : [];
+  const links = rows.length > limit && last !== undefined ? [linkTo(input.url, 'next', cursorOf(last))] : [];
   return answer(page.map(present), links);
 }
 

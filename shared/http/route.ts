@@ -28,6 +28,8 @@ export interface Input<P, Q, B> {
   header: (name: string) => string | undefined;
   /** Aborted when the client hangs up. */
   signal: AbortSignal;
+  /** What to answer in: the route's own media type, or one of its `alternatives` where the client prefers that. */
+  mediaType: string;
   /** The path with its query as the client sent it, for `Link` headers. */
   url: URL;
 }
@@ -64,6 +66,8 @@ export interface RouteDefinition<
   responses: Record<number, z.ZodType | null>;
   /** Media type of what it carries; JSON unless told. */
   mediaType?: string;
+  /** Further media types that a client may ask for by `Accept`, and what they carry. Another one than these is 406. */
+  alternatives?: Record<string, z.ZodType>;
   /** Codes of the errors of its own, beside those that every route has. */
   errors?: readonly string[];
   /** Largest request body; 64 KiB unless told. */

@@ -10,6 +10,7 @@ export async function sendStream(response: Response, mediaType: string, pieces: 
   response.setHeader('Content-Type', `${mediaType}; charset=utf-8`);
   // a proxy that gathers pieces would make a stream of it that comes at the end
   response.setHeader('X-Accel-Buffering', 'no');
+  if (response.req.method === 'HEAD') return void response.end();
   response.flushHeaders();
   try {
     await pipeline(Readable.from(pieces), response);

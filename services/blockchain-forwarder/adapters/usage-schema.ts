@@ -56,17 +56,22 @@ export const IN_LEDGER = `
   LEFT JOIN LATERAL (SELECT json_agg(${doc}) AS documents FROM state
     WHERE ${IS_DELIVERY} AND ${DELIVERY_BATCH} = (batch.document ->> 'batchId')::int) AS deliveries ON true`;
 
-const USAGE = {
+export const USAGE = {
   id: `(${doc} #>> '{record,id}')`,
+  kind: `(${doc} #>> '{record,kind}')`,
   userId: `(${doc} #>> '{record,userId}')`,
   serviceType: `(${doc} #>> '{record,serviceType}')`,
   endedAt: `(${doc} #>> '{record,endedAt}')`,
+  /** The id of the record that this one replaces. */
+  corrects: `(${doc} #>> '{record,corrects}')`,
 };
+export const IS_CORRECTION = `${IS_USAGE} AND ${USAGE.corrects} IS NOT NULL`;
 
 export const usageSchema = `
 CREATE INDEX IF NOT EXISTS usage_by_end ON state (${USAGE.endedAt}, ${USAGE.id}) WHERE ${IS_USAGE};
 CREATE INDEX IF NOT EXISTS usage_by_user ON state (${USAGE.userId}, ${USAGE.endedAt}, ${USAGE.id}) WHERE ${IS_USAGE};
 CREATE INDEX IF NOT EXISTS usage_by_type ON state (${USAGE.serviceType}, ${USAGE.endedAt}, ${USAGE.id}) WHERE ${IS_USAGE};
+CREATE INDEX IF NOT EXISTS usage_corrections ON state (${USAGE.corrects}) WHERE ${IS_CORRECTION};
 CREATE INDEX IF NOT EXISTS usage_unbatched ON state (created_at, key) WHERE ${IS_CHUNK};
 CREATE INDEX IF NOT EXISTS ledger_batch_by_chunk ON state USING gin ((${doc} -> 'chunks') jsonb_path_ops) WHERE ${IS_BATCH};
 CREATE INDEX IF NOT EXISTS ledger_delivery_open ON state (${DELIVERY.sink}, ${DELIVERY.place}, ${DELIVERY_BATCH})
@@ -76,7 +81,7 @@ DROP INDEX IF EXISTS usage_delivery_due, usage_delivery_of;
 CREATE INDEX IF NOT EXISTS usage_dead_by_time ON state (${DEAD_LETTER.receivedAt}, ${DEAD_LETTER.id}) WHERE ${IS_DEAD_LETTER};
 CREATE OR REPLACE VIEW usage_records AS SELECT
   ${USAGE.id} AS id,
-  ${doc} #>> '{record,kind}' AS kind,
+  ${USAGE.kind} AS kind,
   ${USAGE.userId} AS user_id,
   ${doc} #>> '{record,taskId}' AS task_id,
   ${doc} #>> '{record,allocationId}' AS allocation_id,

@@ -1,21 +1,22 @@
 import { z } from 'zod';
+import { CSV } from '../../../shared/http/csv';
 import { decodeCursor, pageOutput } from '../../../shared/http/paging';
-import { route, type Caller, type Route } from '../../../shared/http/route';
-import { getUsage, type Reader } from '../application/read-usage';
+import { route, type Route } from '../../../shared/http/route';
 import { issueReceipt, type ReceiptParts } from '../application/issue-receipt';
+import { getUsage } from '../application/read-usage';
 import { verifyUsage, type VerifyParts } from '../application/verify-usage';
 import { receiptSchema } from '../domain/receipt';
+import type { UsageReports } from '../ports/usage-reports';
+import { csvFile } from './report-schemas';
+import { recordsFile, reportRoutes } from './report-routes';
+import { ADMIN, readerOf, visible } from './usage-access';
 import * as schema from './usage-schemas';
 
-const ADMIN = 'usage:admin';
-
-function readerOf(caller: Caller): Reader {
-  return { sub: caller.sub, isAdmin: caller.may(ADMIN, 'api/usage') };
-}
-
-export function usageRoutes(parts: VerifyParts & ReceiptParts): Route[] {
+export function usageRoutes(parts: VerifyParts & ReceiptParts & { reports: UsageReports }): Route[] {
   const { usage: store } = parts;
   return [
+    // before `/api/usage/{id}`, which would take its path
+    ...reportRoutes(parts),
     route({
       method: 'get',
       path: '/api/usage',
@@ -23,15 +24,14 @@ export function usageRoutes(parts: VerifyParts & ReceiptParts): Route[] {
       access: { permission: 'usage:list' },
       query: schema.usageQuery,
       responses: { 200: z.array(schema.usageSchema) },
+      alternatives: { [CSV]: csvFile },
       handle: async (input) => {
-        const { limit, cursor, ...filter } = input.query;
-        const { sub, isAdmin } = readerOf(input.caller);
-        // another user's records are none that this caller may know of
-        const foreign = filter.userId !== undefined && filter.userId !== sub && !isAdmin;
-        const page = { limit: limit + 1, after: decodeCursor(cursor) };
-        const rows = foreign
-          ? []
-          : await store.list(isAdmin ? instants(filter) : { ...instants(filter), userId: sub }, page);
+        const { limit, cursor, ...asked } = input.query;
+        const reader = readerOf(input.caller);
+        const filter = visible(asked, reader);
+        const after = decodeCursor(cursor);
+        if (input.mediaType === CSV) return recordsFile(input, parts.reports, filter, { limit, after });
+        const rows = filter ? await store.list(filter, { limit: limit + 1, after }) : [];
         const keyset = ({ usage: { record } }: (typeof rows)[number]) => ({ at: record.endedAt, id: record.id });
         return pageOutput(input, limit, rows, keyset, schema.presentUsage);
       },
@@ -95,10 +95,4 @@ export function usageRoutes(parts: VerifyParts & ReceiptParts): Route[] {
       }),
     }),
   ];
-}
-
-/** Records carry times with milliseconds, and are compared as text. */
-function instants<T extends { from?: string | undefined; to?: string | undefined }>(filter: T): T {
-  const instant = (time: string | undefined) => (time === undefined ? undefined : new Date(time).toISOString());
-  return { ...filter, from: instant(filter.from), to: instant(filter.to) };
 }

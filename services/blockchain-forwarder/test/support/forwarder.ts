@@ -9,6 +9,7 @@ import { MemoryLedgerSink, MemoryPlace } from '../../adapters/sinks/memory';
 import { advanceSink } from '../../application/advance-sink';
 import { closeBatch } from '../../application/close-batches';
 import { ledgerRoutes } from '../../http/ledger-routes';
+import { MemoryUsageReports } from '../../adapters/memory-usage-reports';
 import { usageRoutes } from '../../http/routes';
 import { publicJwk } from '../../domain/receipt-signature';
 import { DEAD_LETTER_PATH, eventRoutes } from '../../http/subscriptions';
@@ -51,10 +52,11 @@ export async function startForwarder() {
   const clock = { now: new Date('2026-11-23T12:00:00.000Z') };
   const now = () => clock.now;
   let woken = 0;
+  const reports = new MemoryUsageReports(store);
   const stores = { usage: store, ledger: store, sinkStore: store };
   const app: Express = await testApp(
     [
-      ...usageRoutes({ ...stores, sinks, chain, key: KEY }),
+      ...usageRoutes({ ...stores, reports, sinks, chain, key: KEY }),
       ...ledgerRoutes({ ledger: store, now, keys: () => [publicJwk(KEY)] }),
       ...eventRoutes({ store, logger, now, newId: randomUUID, wakeLedger: () => void (woken += 1) }),
     ],
@@ -74,6 +76,7 @@ export async function startForwarder() {
   return {
     app,
     store,
+    reports,
     log,
     clock,
     ...places,

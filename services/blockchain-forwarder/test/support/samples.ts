@@ -76,8 +76,12 @@ export function usageRecord(data: Partial<EventData<'task.stopped'>> = {}): Usag
   return record;
 }
 
-export async function storedUsage(data: Parameters<typeof usageRecord>[0] = {}): Promise<StoredUsage> {
-  const record = usageRecord(data);
+export function storedUsage(data: Parameters<typeof usageRecord>[0] = {}): Promise<StoredUsage> {
+  return stored(usageRecord(data));
+}
+
+/** A record as it is kept. */
+export async function stored(record: UsageRecord): Promise<StoredUsage> {
   const salt = randomBytes(16);
   const hash = await canonicalHash(record);
   return {
