@@ -13,7 +13,7 @@ export const DEAD_LETTER_PATH = '/events/dead-letters';
  */
 export function eventRoutes(parts: IngestParts): Route[] {
   const endsOfUses: Subscription<(typeof ENDS_USE)[number]> = {
-    types: ENDS_USE,
+    types: ENDS_USE satisfies readonly EndOfUse['type'][],
     handle: ({ events, invalid }) => ingestEvents({ events: events as EndOfUse[], invalid }, parts),
   };
   return [eventPath(USAGE_ENDED), DEAD_LETTER_PATH].map((path) => bundleRoute(path, endsOfUses, parts.logger));
