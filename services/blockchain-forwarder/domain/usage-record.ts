@@ -35,6 +35,10 @@ export interface SealedRecord {
 
 /** A record as it is kept. */
 export interface StoredUsage extends SealedRecord {
+  /** base64url of 16 random bytes, drawn for this record alone. */
+  salt: string;
+  /** base64url of 32 bytes: what stands for the record in its batch (domain/leaf.ts). */
+  leaf: string;
   /** Of the whole event: tells the same event again from another one that came under its id. */
   contentHash: string;
   /** RFC 3339. */
