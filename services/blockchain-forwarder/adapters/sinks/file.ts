@@ -157,12 +157,7 @@ export class FileLedgerSink implements LedgerSink<FileProgress> {
   private async write(file: FileHandle, batch: Batch, last: Block | null, parts: StepParts): Promise<Block> {
     const records = await parts.records(batch.batchId);
     const { bytes, block } = await blockBytes(batch, records, last ?? { to: 0, hash: NO_LINE });
-    const { size } = await file.stat();
-    if (size > block.to)
-      throw new OtherFile(
-        `behind byte ${block.from} it has more than a batch that was begun: it is damaged, or not of this ledger. Put ` +
-          'back a copy that is whole, or set LEDGER_FILE to a new one, which then gets the whole ledger',
-      );
+    if ((await file.stat()).size > block.to) return this.written(file, batch, block);
     let done = 0;
     while (done < bytes.length) {
       const { bytesWritten } = await file.write(bytes, done, bytes.length - done, block.from + done);
@@ -171,33 +166,44 @@ export class FileLedgerSink implements LedgerSink<FileProgress> {
     return block;
   }
 
+  /** There is more than what is to be written: another process was faster, or it is none of ours. */
+  private async written(file: FileHandle, batch: Batch, { from }: Block): Promise<Block> {
+    const last = await lastBlock(file);
+    const isThere = last !== null && last.batch.batchId >= batch.batchId;
+    const found = isThere ? await this.find(file, batch, last) : null;
+    if (found) return found;
+    throw new OtherFile(
+      `behind byte ${from} it has more than a batch that was begun: it is damaged, or not of this ledger. Put back a ` +
+        'copy that is whole, or set LEDGER_FILE to a new one, which then gets the whole ledger',
+    );
+  }
+
   /** @param isNew whether the ledger may begin here: a file that was lost is not made anew in silence */
   private async openForWriting(isNew: boolean): Promise<FileHandle> {
-    const file = await this.openFile(this.place, constants.O_RDWR).catch(unlessAbsent);
-    if (file) return file;
     if (!isNew) {
+      const file = await this.openFile(this.place, constants.O_RDWR).catch(unlessAbsent);
+      if (file) return file;
       await stat(dirname(this.place));
       throw new OtherFile('it is gone: put it back, or set LEDGER_FILE to a new one, which then gets the whole ledger');
     }
-    const made = await this.openFile(this.place, constants.O_RDWR | constants.O_CREAT, 0o600);
+    const file = await this.openFile(this.place, constants.O_RDWR | constants.O_CREAT, 0o600);
     const folder = await open(dirname(this.place), 'r');
     try {
       await folder.sync();
     } finally {
       await folder.close();
     }
-    return made;
+    return file;
   }
 
   private async checkContent(): Promise<void> {
     const file = await this.openFile(this.place, 'r+');
     try {
       if ((await file.stat()).size === 0 || (await lastBlock(file))) return;
-      const start = Buffer.alloc(LINE_STARTS[0]?.length ?? 0);
+      const start = Buffer.alloc(BEGINS.length);
       const { bytesRead } = await file.read(start, 0, start.length, 0);
-      const begun = start.subarray(0, bytesRead).toString('latin1');
-      // the first batch was begun when the process died
-      if (LINE_STARTS.some((each) => each.startsWith(begun))) return;
+      // a process died over the first batch
+      if (BEGINS.startsWith(start.toString('latin1', 0, bytesRead))) return;
       throw new SinkMisconfigured(
         `${this.place} holds something else than a ledger: set LEDGER_FILE to a file of its own`,
       );
@@ -211,12 +217,12 @@ export class FileLedgerSink implements LedgerSink<FileProgress> {
     if (error instanceof OtherFile) return `${this.place} does not fit: ${error.message}`;
     if (code === 'ENOSPC' || code === 'EDQUOT')
       return `${this.place} cannot be written (${code}): make room on its disk`;
-    return `${this.place} cannot be written (${code ?? (error as Error).message})`;
+    if (code === undefined) return `the step broke off: ${(error as Error).message}`;
+    return `${this.place} cannot be written (${code})`;
   }
 }
 
-/** How each line may begin, cut to one length. */
-const LINE_STARTS = ['{"leaf":"', '{"batch":'];
+const BEGINS = '{"leaf":"';
 
 function foreign(batchId: number): OtherFile {
   return new OtherFile(
