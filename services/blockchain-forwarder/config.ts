@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { baseConfig, ConfigError, readConfig } from '../../shared/process/config';
+import { sinkVariables } from './adapters/sinks';
 
 const hex = (bytes: number) =>
   z.custom<`0x${string}`>(
@@ -9,18 +10,7 @@ const hex = (bytes: number) =>
 
 const shape = {
   ...baseConfig,
-  BLOCKCHAIN_SERVICE_URL: z
-    .url({ protocol: /^https?$/ })
-    .optional()
-    .meta({ description: 'where the sink `http` posts usage records' }),
-  BLOCKCHAIN_SERVICE_TOKEN: z.string().optional().meta({ description: 'its bearer token' }),
-  BLOCKCHAIN_SERVICE_TIMEOUT_MS: z.coerce
-    .number()
-    .int()
-    .min(100)
-    .max(10_000)
-    .default(10_000)
-    .meta({ description: 'for one request' }),
+  ...sinkVariables,
   EVM_RPC_URL: z
     .url({ protocol: /^https?$/ })
     .optional()

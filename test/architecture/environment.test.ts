@@ -1,16 +1,25 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { baseConfig } from '../../shared/process/config';
 
-/** One list of environment variables a service: its config.ts, told in its README; those of all services in shared/README.md. */
+/**
+ * One list of environment variables a service: its config.ts, and in the forwarder each sink's own, told in its README;
+ * those of all services in shared/README.md.
+ */
 
 const NAME = /^\| `([A-Z][A-Z0-9_]+)` +\|/gm;
 const told = (file: string): string[] =>
   [...readFileSync(file, 'utf8').matchAll(NAME)].map((match) => match[1]!).sort();
 
+const DECLARED = /^ {2}([A-Z][A-Z0-9_]+):/gm;
+const sinks = join('adapters', 'sinks');
+
 test.each(readdirSync('services'))('%s: config.ts and README name the same variables of its own', (service) => {
-  const source = readFileSync(join('services', service, 'config.ts'), 'utf8');
-  const own = [...source.matchAll(/^ {2}([A-Z][A-Z0-9_]+):/gm)].map((match) => match[1]!).sort();
+  const folder = join('services', service);
+  const inSinks = existsSync(join(folder, sinks)) ? readdirSync(join(folder, sinks)) : [];
+  const sources = ['config.ts', ...inSinks.map((file) => join(sinks, file))];
+  const declared = sources.flatMap((file) => [...readFileSync(join(folder, file), 'utf8').matchAll(DECLARED)]);
+  const own = [...new Set(declared.map((match) => match[1]!))].sort();
   expect(told(join('services', service, 'README.md'))).toEqual(own);
 });
 

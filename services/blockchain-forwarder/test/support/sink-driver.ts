@@ -51,9 +51,11 @@ export class SinkDriver {
     this.refusals.push(...refusals);
   }
 
+  /** The next step is when the sink wants it. */
   async stepAndPersist(sink: LedgerSink): Promise<StepResult<unknown>> {
     const result = await this.step(sink);
     this.persist(result);
+    this.now = new Date(this.now.getTime() + result.nextMs);
     return result;
   }
 
@@ -64,7 +66,7 @@ export class SinkDriver {
   /**
    * Goes on until every batch is at its end.
    * @param turn one turn of the loop; a step whose outcome is written down unless given
-   * @param pause between turns, in place of the wait that the sink asks for
+   * @param pause between turns; the time that the sink wants to wait passes by the driver's clock only
    */
   async untilDone(
     sink: () => LedgerSink,
