@@ -22,12 +22,15 @@ export interface Attempt {
 
 /** All that is known of one batch's anchor from one step to the next. */
 export interface AnchorProgress {
+  batchId: number;
   /** In the order in which they were signed; none is ever taken away. */
   attempts: readonly Attempt[];
   mined: Anchored | null;
 }
 
-export const NOTHING_YET: AnchorProgress = { attempts: [], mined: null };
+export function nothingYet(batchId: number): AnchorProgress {
+  return { batchId, attempts: [], mined: null };
+}
 
 export function signed(progress: AnchorProgress, attempt: Attempt): AnchorProgress {
   return { ...progress, attempts: [...progress.attempts, attempt] };
@@ -47,8 +50,8 @@ export function mined(progress: AnchorProgress, at: Anchored): AnchorProgress {
 }
 
 /** A reorganisation took the block away. What was signed is as if it had never been sent. */
-export function dropped({ attempts }: AnchorProgress): AnchorProgress {
-  return { attempts: attempts.map((attempt) => ({ ...attempt, sentAt: null })), mined: null };
+export function dropped({ batchId, attempts }: AnchorProgress): AnchorProgress {
+  return { batchId, attempts: attempts.map((attempt) => ({ ...attempt, sentAt: null })), mined: null };
 }
 
 /** Hashes that were signed, but that the chain did not take: other nonces, lower fees. */

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { NOTHING_YET, dropped, mined, sent, signed, type AnchorProgress } from '../domain/anchor-progress';
+import { dropped, mined, nothingYet, sent, signed, type AnchorProgress } from '../domain/anchor-progress';
 import { planAnchoring, type AnchoringRules, type Move, type OpenAnchor, type Sight } from '../domain/anchoring';
 import { ZERO_ROOT, type Batch } from '../domain/batch';
 import { ModelChain, type ModelTransaction } from './support/model-chain';
@@ -30,7 +30,7 @@ class Sender {
     private readonly chain: ModelChain,
     count: number,
   ) {
-    this.rows = batches(count).map((batch) => ({ batch, stage: 'pending', progress: NOTHING_YET }));
+    this.rows = batches(count).map((batch) => ({ batch, stage: 'pending', progress: nothingYet(batch.batchId) }));
   }
 
   /**
@@ -60,7 +60,7 @@ class Sender {
   }
 
   private after({ batch, stage, progress }: OpenAnchor, move: Move, now: Date): Omit<OpenAnchor, 'batch'> {
-    if (move.do === 'mined' || move.do === 'finalized') return { stage: move.do, progress: mined(progress, move.at) };
+    if ('at' in move) return { stage: move.do, progress: mined(progress, move.at) };
     if (move.do === 'dropped') return { stage: 'submitted', progress: dropped(progress) };
     if (move.do === 'send') {
       // no transaction ever leaves that is not written down
@@ -186,7 +186,7 @@ describe('the rules, one by one', () => {
   const open = (batch: Batch, progress: Partial<AnchorProgress> = {}, stage = 'submitted'): OpenAnchor => ({
     batch,
     stage,
-    progress: { ...NOTHING_YET, ...progress },
+    progress: { ...nothingYet(batch.batchId), ...progress },
   });
   const sight = (fields: Partial<Sight> = {}): Sight => ({
     now,
