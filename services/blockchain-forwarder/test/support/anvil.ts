@@ -34,8 +34,10 @@ function binary(): string {
 }
 
 /** A real development chain of its own on a free port. */
-export async function startAnvil(): Promise<TestChain> {
-  const child = spawn(binary(), ['--host', '127.0.0.1', '--port', '0'], { stdio: ['ignore', 'pipe', 'inherit'] });
+export async function startAnvil(...flags: string[]): Promise<TestChain> {
+  const child = spawn(binary(), ['--host', '127.0.0.1', '--port', '0', ...flags], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   const rpcUrl = await new Promise<string>((resolve, reject) => {
     let text = '';
     child.once('exit', (code) => reject(new Error(`anvil ended with ${code}: ${text}`)));
