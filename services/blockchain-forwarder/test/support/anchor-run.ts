@@ -35,6 +35,8 @@ export class AnchorRun {
   private rows: string[];
   /** Seconds that the steps are told beside those that pass. */
   later = 0;
+  /** How many batches there are so far. */
+  closed = Infinity;
   readonly troubles: string[] = [];
 
   constructor(
@@ -46,7 +48,10 @@ export class AnchorRun {
 
   /** Steps on a snapshot; nothing is written down. */
   async unwritten(): Promise<Step> {
-    const open = this.all.filter(({ stage }) => !FINAL_STAGES.includes(stage)).slice(0, this.sink.window);
+    const open = this.all
+      .slice(0, this.closed)
+      .filter(({ stage }) => !FINAL_STAGES.includes(stage))
+      .slice(0, this.sink.window);
     const now = new Date(Date.now() + this.later * 1_000);
     const result = await this.sink.step(open, { now, records: () => Promise.resolve([]) });
     if (result.trouble) this.troubles.push(result.trouble.error);
