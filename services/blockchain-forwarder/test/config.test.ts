@@ -22,18 +22,39 @@ function faultsOf(environment: Record<string, string>): string {
 describe('the environment', () => {
   it('when no chain is configured, then there is none; when it is whole, then it is read', () => {
     expect(forwarderConfig(base).evm).toBeUndefined();
-    expect(forwarderConfig({ ...base, ...evm }).evm).toEqual({
-      rpcUrl: evm.EVM_RPC_URL,
-      chainId: 31337,
-      contract: evm.EVM_CONTRACT,
-      privateKey: evm.EVM_PRIVATE_KEY,
+    const chain = { rpcUrl: evm.EVM_RPC_URL, chainId: 31337, contract: evm.EVM_CONTRACT };
+    const config = forwarderConfig({ ...base, ...evm });
+    expect(config.evm).toMatchObject({ ...chain, privateKey: evm.EVM_PRIVATE_KEY });
+    expect(config.anchor).toEqual({
+      ...chain,
+      key: { kind: 'env', name: 'EVM_PRIVATE_KEY' },
+      stuckMs: 60_000,
+      maxFeeGwei: 200,
+      confirmations: undefined,
     });
+    expect(config.variable('EVM_PRIVATE_KEY')).toBe(evm.EVM_PRIVATE_KEY);
+  });
+
+  it('when the keys are named by references, then these are read, and nothing else is taken for one', () => {
+    const { EVM_PRIVATE_KEY: _, ...chain } = evm;
+    const config = forwarderConfig({
+      ...base,
+      ...chain,
+      EVM_KEY: 'dapr:vault/anchorer',
+      LEDGER_SIGNING_KEY: 'file:/k',
+    });
+    expect(config.anchor?.key).toEqual({ kind: 'dapr', store: 'vault', name: 'anchorer' });
+    expect(config.LEDGER_SIGNING_KEY).toEqual({ kind: 'file', path: '/k' });
+    const faults = faultsOf({ ...base, ...chain, EVM_KEY: 'hunter2', LEDGER_SIGNING_KEY: 'file:hunter2' });
+    for (const name of ['EVM_KEY', 'LEDGER_SIGNING_KEY'])
+      expect(faults).toContain(`${name}: must be env:NAME, file:/path`);
+    expect(faults).not.toContain('hunter2');
+    expect(faultsOf({ ...base, ...evm, EVM_KEY: 'env:K' })).toContain('EVM_KEY and EVM_PRIVATE_KEY are both set');
   });
 
   it('when the chain is configured by half, then what is missing is named', () => {
     const faults = faultsOf({ ...base, EVM_RPC_URL: evm.EVM_RPC_URL });
-    for (const name of ['EVM_CHAIN_ID', 'EVM_CONTRACT', 'EVM_PRIVATE_KEY'])
-      expect(faults).toContain(`${name} is missing`);
+    for (const name of ['EVM_CHAIN_ID', 'EVM_CONTRACT', 'EVM_KEY']) expect(faults).toContain(`${name} is missing`);
   });
 
   it('when a key is malformed, then it is named and its value is not shown', () => {

@@ -58,7 +58,7 @@ export class EvmAnchor implements LedgerSink<AnchorProgress> {
   readonly #signer: TransactionSigner;
   private readonly chainId: number;
   private readonly contract: Address;
-  private readonly rules: AnchoringRules;
+  readonly #rules: AnchoringRules;
   private readonly confirmations: number | undefined;
   private readonly pollMs: number;
 
@@ -69,14 +69,20 @@ export class EvmAnchor implements LedgerSink<AnchorProgress> {
     this.#rpc = jsonRpc(options.rpcUrl, RPC_TIMEOUT_MS);
     this.#signer = options.signer;
     const maxFeePerGas = BigInt(Math.round((options.maxFeeGwei ?? 200) * 1e9));
-    this.rules = { stuckMs: options.stuckMs ?? 60_000, maxFeePerGas, inFlight: IN_FLIGHT };
+    this.#rules = { stuckMs: options.stuckMs ?? 60_000, maxFeePerGas, inFlight: IN_FLIGHT };
     this.confirmations = options.confirmations;
     this.pollMs = options.pollMs ?? 500;
   }
 
   check(): Promise<void> {
-    const { chainId, contract, rules } = this;
-    return checkChain({ rpc: this.#rpc, signer: this.#signer, chainId, contract, maxFeePerGas: rules.maxFeePerGas });
+    const { chainId, contract } = this;
+    return checkChain({
+      rpc: this.#rpc,
+      signer: this.#signer,
+      chainId,
+      contract,
+      maxFeePerGas: this.#rules.maxFeePerGas,
+    });
   }
 
   async step(open: readonly OpenBatch<AnchorProgress>[], { now }: StepParts): Promise<StepResult<AnchorProgress>> {
@@ -135,7 +141,7 @@ export class EvmAnchor implements LedgerSink<AnchorProgress> {
     const { contract, chainId, confirmations } = this;
     const account = await this.#signer.address();
     const sight = await lookAtChain({ rpc: this.#rpc, chainId, contract, account, confirmations }, open, now);
-    const { moves, trouble } = planAnchoring(open, sight, this.rules);
+    const { moves, trouble } = planAnchoring(open, sight, this.#rules);
     const told = new Map(open.map((each) => [each.batch.batchId, each]));
     const sends = moves.filter((move) => move.do === 'send');
     const refusals = await this.send(sends);
