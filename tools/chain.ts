@@ -13,7 +13,8 @@ import { until } from './progress';
 export interface Chain {
   rpcUrl: string;
   contract: string;
-  privateKey: string;
+  /** Undefined where EVM_KEY of the environment says where the key is. */
+  privateKey: string | undefined;
   chainId: number;
   ours: boolean;
 }
@@ -21,12 +22,12 @@ export interface Chain {
 // The first account of every anvil and hardhat node: published, worth nothing, no secret.
 const DEVELOPMENT_KEY = '0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80';
 
-const CONTRACT_FILE = 'services/blockchain-forwarder/contracts/UsageLedger.json';
-const contractSchema = z.looseObject({ abi: z.array(z.unknown()), bytecode: z.string() });
+const CONTRACT_FILE = 'services/blockchain-forwarder/contracts/LedgerAnchor.json';
+const contractSchema = z.looseObject({ abi: z.array(z.unknown()), bytecode: z.string(), deployedBytecode: z.string() });
 
 /**
  * The chain: EVM_RPC_URL when given, otherwise an anvil of our own that keeps its blocks in the instance's folder.
- * Deploys the UsageLedger contract where EVM_CONTRACT does not name one and the chain does not have ours yet.
+ * Deploys the LedgerAnchor contract where EVM_CONTRACT does not name one and the chain does not have ours yet.
  */
 export async function startChain(instance: Instance): Promise<Chain> {
   const given = process.env.EVM_RPC_URL;
@@ -39,10 +40,14 @@ export async function startChain(instance: Instance): Promise<Chain> {
       ? 'EVM_RPC_URL is set, but that chain does not answer'
       : `anvil does not come up (see ${logFile(instance, 'chain')})`,
   );
-  const privateKey = process.env.EVM_PRIVATE_KEY ?? (given ? undefined : DEVELOPMENT_KEY);
-  if (!privateKey)
-    throw new Failure('EVM_RPC_URL is set: EVM_PRIVATE_KEY is needed too, the key of the account that pays.');
-  const contract = process.env.EVM_CONTRACT ?? (await ensureContract(instance, rpcUrl, privateKey));
+  const { EVM_KEY: reference, EVM_CONTRACT: named } = process.env;
+  const privateKey = process.env.EVM_PRIVATE_KEY ?? (given || reference ? undefined : DEVELOPMENT_KEY);
+  if (!privateKey && !(reference && named)) {
+    throw new Failure(
+      'A chain or key of your own needs EVM_PRIVATE_KEY, the key of the account that pays; or EVM_KEY, which says where the key is, and EVM_CONTRACT.',
+    );
+  }
+  const contract = named ?? (await ensureContract(instance, rpcUrl, privateKey ?? ''));
   return { rpcUrl, contract, privateKey, chainId, ours: !given };
 }
 
@@ -83,22 +88,24 @@ async function firstAnswer<T>(ask: () => Promise<T>, otherwise: string): Promise
   return answer.value;
 }
 
-/** The address is kept in the instance's folder; a chain without code there (another chain, a lost one) gets a new contract. */
+/** The address is kept in the instance's folder; a chain that does not have ours there (another chain, a lost one) gets a new contract. */
 async function ensureContract(instance: Instance, rpcUrl: string, privateKey: string): Promise<string> {
   const file = path.join(instance.runDir, 'chain-contract');
   const transport = http(rpcUrl);
   const reader = createPublicClient({ transport, pollingInterval: 200 });
   const known = fs.existsSync(file) ? fs.readFileSync(file, 'utf8').trim() : '';
-  if (isAddress(known) && (await reader.getCode({ address: known })) !== undefined) return known;
+  const { abi, bytecode, deployedBytecode } = contractSchema.parse(
+    JSON.parse(fs.readFileSync(path.join(root, CONTRACT_FILE), 'utf8')),
+  );
+  if (isAddress(known) && (await reader.getCode({ address: known })) === deployedBytecode) return known;
 
-  const { abi, bytecode } = contractSchema.parse(JSON.parse(fs.readFileSync(path.join(root, CONTRACT_FILE), 'utf8')));
   const account = privateKeyToAccount(hex(privateKey));
   const wallet = createWalletClient({ transport, account });
   const hash = await wallet.deployContract({ abi, bytecode: hex(bytecode), args: [account.address], chain: null });
   const receipt = await reader.waitForTransactionReceipt({ hash, timeout: 60_000 });
   const address: Address | null | undefined = receipt.contractAddress;
   if (!address)
-    throw new Failure(`The chain at EVM_RPC_URL did not take the UsageLedger contract (transaction ${hash}).`);
+    throw new Failure(`The chain at EVM_RPC_URL did not take the LedgerAnchor contract (transaction ${hash}).`);
   fs.mkdirSync(instance.runDir, { recursive: true });
   fs.writeFileSync(file, address);
   return address;

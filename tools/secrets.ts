@@ -9,7 +9,11 @@ const secretsSchema = z.object({
   daprApiToken: z.string(),
   appApiToken: z.string(),
   postgresPassword: z.string(),
+  /** Of the Ed25519 key that signs receipts. */
+  ledgerSigningSeed: z.string(),
 });
+
+const partialSchema = secretsSchema.partial();
 
 export type Secrets = z.infer<typeof secretsSchema>;
 
@@ -38,10 +42,14 @@ function secretsFile(instance: Instance): string {
 
 function keptSecrets(instance: Instance): Secrets {
   const file = secretsFile(instance);
-  if (fs.existsSync(file)) return secretsSchema.parse(JSON.parse(fs.readFileSync(file, 'utf8')));
-  const fresh = (): string => randomBytes(32).toString('hex');
-  const secrets = { jwtSecret: fresh(), daprApiToken: fresh(), appApiToken: fresh(), postgresPassword: fresh() };
-  fs.mkdirSync(instance.runDir, { recursive: true });
-  fs.writeFileSync(file, JSON.stringify(secrets, null, 2), { mode: 0o600 });
+  const kept = fs.existsSync(file) ? partialSchema.parse(JSON.parse(fs.readFileSync(file, 'utf8'))) : {};
+  const names = Object.keys(secretsSchema.shape);
+  // an instance of an earlier version lacks what came later
+  const fresh = Object.fromEntries(names.map((name) => [name, randomBytes(32).toString('hex')]));
+  const secrets = secretsSchema.parse({ ...fresh, ...kept });
+  if (names.some((name) => !(name in kept))) {
+    fs.mkdirSync(instance.runDir, { recursive: true });
+    fs.writeFileSync(file, JSON.stringify(secrets, null, 2), { mode: 0o600 });
+  }
   return secrets;
 }

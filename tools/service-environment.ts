@@ -22,9 +22,13 @@ export function serviceEnvironment(
     NATS_URL: parts.natsUrl,
     ...(parts.chain && {
       EVM_RPC_URL: parts.chain.rpcUrl,
-      EVM_PRIVATE_KEY: parts.chain.privateKey,
+      ...(parts.chain.privateKey !== undefined && { EVM_PRIVATE_KEY: parts.chain.privateKey }),
       EVM_CONTRACT: parts.chain.contract,
       EVM_CHAIN_ID: String(parts.chain.chainId),
+      // a chain of our own makes a block for each transaction and none besides: nothing would ever come behind it
+      ...(parts.chain.ours && { EVM_CONFIRMATIONS: process.env.EVM_CONFIRMATIONS ?? '1' }),
+      LEDGER_SIGNING_SEED: secrets.ledgerSigningSeed,
+      LEDGER_SIGNING_KEY: process.env.LEDGER_SIGNING_KEY ?? 'env:LEDGER_SIGNING_SEED',
     }),
   };
 }

@@ -2,11 +2,14 @@ import { randomUUID } from 'node:crypto';
 import { Counter, Gauge } from 'prom-client';
 import { ensureSchema } from '../../shared/dapr/schema';
 import { messageOf, unavailable } from '../../shared/errors';
+import { ConfigError } from '../../shared/process/config';
 import { runService } from '../../shared/process/service';
 import { DaprLedgerStore } from './adapters/dapr-ledger-store';
 import { DaprSinkStore } from './adapters/dapr-sink-store';
+import { receiptKeys } from './adapters/keys/signing-key';
 import { DaprUsageReports } from './adapters/dapr-usage-reports';
 import { DaprUsageStore } from './adapters/dapr-usage-store';
+import { configuredSinks } from './adapters/sinks';
 import { usageSchema } from './adapters/usage-schema';
 import type { Loop } from './application/loop';
 import { runLedger } from './application/run-ledger';
@@ -14,18 +17,21 @@ import { forwarderConfig } from './config';
 import { ledgerRoutes } from './http/ledger-routes';
 import { usageRoutes } from './http/routes';
 import { eventRoutes } from './http/subscriptions';
-import type { LedgerSink } from './ports/ledger-sink';
+import { SinkMisconfigured, SinkUnavailable, type LedgerSink } from './ports/ledger-sink';
 
 const BACKLOG_MS = 5_000;
 const IDLE_MS = 500;
 /** Above the longest step of a sink; after a crash its batches wait this long. */
 const LEASE_MS = 30_000;
 
-runService('blockchain-forwarder', forwarderConfig, (config, { logger, metrics, sidecar, stopping }) => {
+runService('blockchain-forwarder', forwarderConfig, async (config, { logger, metrics, sidecar, stopping }) => {
   const usage = new DaprUsageStore(sidecar);
   const ledger = new DaprLedgerStore(sidecar);
   const sinkStore = new DaprSinkStore(sidecar);
-  const sinks: LedgerSink[] = [];
+  const sources = { variable: config.variable, sidecar };
+  const sinks = configuredSinks(config, sources);
+  await refuseMisconfigured(sinks);
+  const keys = await receiptKeys(config, sources);
   if (sinks.length === 0)
     logger.error('no sink is configured: usage records are kept here only', { activity: 'start' });
   const now = () => new Date();
@@ -61,9 +67,9 @@ runService('blockchain-forwarder', forwarderConfig, (config, { logger, metrics, 
         reports: new DaprUsageReports(sidecar),
         sinks,
         chain: sinks.find((sink) => sink.anchorOf),
-        key: undefined,
+        keys,
       }),
-      ...ledgerRoutes({ ledger, now, keys: () => [] }),
+      ...ledgerRoutes({ ledger, now, keys }),
       ...eventRoutes({ store: usage, logger, now, newId: randomUUID, wakeLedger: () => running?.wake() }),
     ],
     checks: {
@@ -102,3 +108,17 @@ runService('blockchain-forwarder', forwarderConfig, (config, { logger, metrics, 
     },
   };
 });
+
+/** A sink that is away now is checked again by its loop. */
+async function refuseMisconfigured(sinks: readonly LedgerSink[]): Promise<void> {
+  const faults: string[] = [];
+  for (const sink of sinks) {
+    try {
+      await sink.check();
+    } catch (error) {
+      if (error instanceof SinkMisconfigured) faults.push(`the sink ${sink.name}: ${error.message}`);
+      else if (!(error instanceof SinkUnavailable)) throw error;
+    }
+  }
+  if (faults.length > 0) throw new ConfigError(faults);
+}

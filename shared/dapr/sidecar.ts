@@ -46,6 +46,8 @@ export interface Sidecar {
    * @param path without a leading slash, for example `internal/inventories/<id>`
    */
   invoke(appId: string, method: 'GET' | 'POST' | 'PUT' | 'DELETE', path: string, body?: unknown): Promise<unknown>;
+  /** A secret with its fields, of a secret store; most stores have one field, of the secret's name. */
+  secret(store: string, name: string): Promise<Record<string, string>>;
   /** Resolves when the sidecar and its components are there and the state store answers. */
   check(): Promise<void>;
   close(): Promise<void>;
@@ -184,6 +186,8 @@ export function connectSidecar(options: SidecarOptions): Sidecar {
         const headers = context ? { traceparent: context.traceparent, 'x-request-id': context.requestId } : {};
         return await client.invoker.invoke(appId, path, method as HttpMethod, body as object, { headers });
       }),
+    secret: (store, name) =>
+      call('secret store', async () => (await client.secret.get(store, name)) as Record<string, string>),
     check: async () => {
       const health = await fetch(`${base}/v1.0/healthz/outbound`, { signal: AbortSignal.timeout(2_000) }).catch(
         () => undefined,

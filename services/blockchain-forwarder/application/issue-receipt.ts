@@ -1,3 +1,4 @@
+import type { JsonWebKey } from 'node:crypto';
 import { notAnchored } from '../domain/errors';
 import { inclusionPath, merkleTree } from '../domain/merkle';
 import type { Receipt } from '../domain/receipt';
@@ -14,12 +15,20 @@ export interface ReceiptParts {
   sinkStore: SinkStore;
   /** The sink that anchors batches on a chain; undefined where none is configured. */
   chain: LedgerSink | undefined;
-  key: SigningKey | undefined;
+  keys: ReceiptKeys;
+}
+
+export interface ReceiptKeys {
+  /** Undefined where none is configured. @throws AppError `ledger.key_unavailable` */
+  signing(): Promise<SigningKey | undefined>;
+  /** Public halves of those that sign, or did. @throws as signing */
+  published(): Promise<readonly JsonWebKey[]>;
 }
 
 /** @throws AppError `usage.not_found`, or `usage.not_anchored` while there is nothing on a chain to prove it by */
 export async function issueReceipt(id: string, reader: Reader, parts: ReceiptParts): Promise<Receipt> {
-  const { ledger, sinkStore, chain, key } = parts;
+  const { ledger, sinkStore, chain } = parts;
+  const key = await parts.keys.signing();
   const { usage, batch } = await getUsage(id, reader, parts.usage);
   if (!chain?.anchorOf || !key) throw notAnchored('no chain is configured');
   if (!batch) throw notAnchored('it waits for its batch');

@@ -8,7 +8,7 @@ import { z } from 'zod';
  * `npm run build && node dist/services/blockchain-forwarder/contracts/compile.js` from the root of the repository.
  */
 
-export const contractNames = ['UsageLedger', 'LedgerAnchor'] as const;
+export const contractNames = ['LedgerAnchor'] as const;
 export type ContractName = (typeof contractNames)[number];
 
 const directory = path.join('services', 'blockchain-forwarder', 'contracts');

@@ -1,4 +1,4 @@
-import type { JsonWebKey } from 'node:crypto';
+import type { ReceiptKeys } from '../application/issue-receipt';
 import { z } from 'zod';
 import { timestamp } from '../../../shared/contracts/fields';
 import { route, type Route } from '../../../shared/http/route';
@@ -41,8 +41,7 @@ const jwkSetSchema = z
 export interface LedgerRouteParts {
   ledger: LedgerStore;
   now: () => Date;
-  /** Public halves of the keys that receipts are or were signed with. */
-  keys: () => readonly JsonWebKey[];
+  keys: ReceiptKeys;
 }
 
 /** Hashes and numbers only: they tell nobody who used what. */
@@ -54,7 +53,8 @@ export function ledgerRoutes({ ledger, now, keys }: LedgerRouteParts): Route[] {
       summary: 'The public keys that receipts are signed with',
       access: 'public',
       responses: { 200: jwkSetSchema },
-      handle: () => Promise.resolve({ status: 200, body: { keys: keys() } }),
+      errors: ['ledger.key_unavailable'],
+      handle: async () => ({ status: 200, body: { keys: await keys.published() } }),
     }),
     route({
       method: 'get',

@@ -7,6 +7,7 @@ const evm = {
   EVM_CHAIN_ID: '31337',
   EVM_CONTRACT: `0x${'ab'.repeat(20)}`,
   EVM_PRIVATE_KEY: `0x${'cd'.repeat(32)}`,
+  LEDGER_SIGNING_KEY: 'env:SIGNING',
 };
 
 function faultsOf(environment: Record<string, string>): string {
@@ -21,18 +22,40 @@ function faultsOf(environment: Record<string, string>): string {
 
 describe('the environment', () => {
   it('when no chain is configured, then there is none; when it is whole, then it is read', () => {
-    expect(forwarderConfig(base).evm).toBeUndefined();
-    expect(forwarderConfig({ ...base, ...evm }).evm).toEqual({
-      rpcUrl: evm.EVM_RPC_URL,
-      chainId: 31337,
-      contract: evm.EVM_CONTRACT,
-      privateKey: evm.EVM_PRIVATE_KEY,
+    expect(forwarderConfig(base).EVM_RPC_URL).toBeUndefined();
+    const config = forwarderConfig({ ...base, ...evm });
+    expect(config).toMatchObject({
+      EVM_RPC_URL: evm.EVM_RPC_URL,
+      EVM_CHAIN_ID: 31337,
+      EVM_CONTRACT: evm.EVM_CONTRACT,
+      EVM_STUCK_MS: 60_000,
+      EVM_MAX_FEE_GWEI: 200,
+      limits: { count: 1_000, bytes: 1_000_000, ageMs: 5_000 },
     });
+    expect(JSON.stringify(config)).not.toContain(evm.EVM_PRIVATE_KEY);
+    expect(config.variable('EVM_PRIVATE_KEY')).toBe(evm.EVM_PRIVATE_KEY);
+  });
+
+  it('when the keys are named by references, then these are read, and nothing else is taken for one', () => {
+    const { EVM_PRIVATE_KEY: _, ...chain } = evm;
+    const config = forwarderConfig({
+      ...base,
+      ...chain,
+      EVM_KEY: 'dapr:vault/anchorer',
+      LEDGER_SIGNING_KEY: 'file:/k',
+    });
+    expect(config.EVM_KEY).toEqual({ kind: 'dapr', store: 'vault', name: 'anchorer' });
+    expect(config.LEDGER_SIGNING_KEY).toEqual({ kind: 'file', path: '/k' });
+    const faults = faultsOf({ ...base, ...chain, EVM_KEY: 'hunter2', LEDGER_SIGNING_KEY: 'file:hunter2' });
+    for (const name of ['EVM_KEY', 'LEDGER_SIGNING_KEY'])
+      expect(faults).toContain(`${name}: must be env:NAME, file:/path`);
+    expect(faults).not.toContain('hunter2');
+    expect(faultsOf({ ...base, ...evm, EVM_KEY: 'env:K' })).toContain('EVM_KEY and EVM_PRIVATE_KEY are both set');
   });
 
   it('when the chain is configured by half, then what is missing is named', () => {
     const faults = faultsOf({ ...base, EVM_RPC_URL: evm.EVM_RPC_URL });
-    for (const name of ['EVM_CHAIN_ID', 'EVM_CONTRACT', 'EVM_PRIVATE_KEY'])
+    for (const name of ['EVM_CHAIN_ID', 'EVM_CONTRACT', 'EVM_KEY', 'LEDGER_SIGNING_KEY'])
       expect(faults).toContain(`${name} is missing`);
   });
 

@@ -1,11 +1,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { createPublicClient, createTestClient, createWalletClient, http, type Abi, type Address, type Hex } from 'viem';
+import { createPublicClient, createTestClient, http, type Address, type Hex } from 'viem';
 import { privateKeyToAccount } from 'viem/accounts';
 import { anvil } from 'viem/chains';
-import { artifactFile } from '../../contracts/compile';
 
 /** Anvil's own well-known development accounts: they hold nothing anywhere else. */
 export const OWNER_KEY: Hex = '0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80';
@@ -15,8 +13,6 @@ export const STRANGER_KEY: Hex = '0x5de4111afa1a4b94908f83103eb1f1706367c2e68ca8
 export interface TestChain {
   rpcUrl: string;
   chainId: number;
-  /** Deploys UsageLedger as the owner. */
-  deployLedger(): Promise<Address>;
   transactionCount(key: Hex): Promise<number>;
   /** With false, transactions wait in the pool until `mine`. */
   automine(on: boolean): Promise<void>;
@@ -34,8 +30,10 @@ function binary(): string {
 }
 
 /** A real development chain of its own on a free port. */
-export async function startAnvil(): Promise<TestChain> {
-  const child = spawn(binary(), ['--host', '127.0.0.1', '--port', '0'], { stdio: ['ignore', 'pipe', 'inherit'] });
+export async function startAnvil(...flags: string[]): Promise<TestChain> {
+  const child = spawn(binary(), ['--host', '127.0.0.1', '--port', '0', ...flags], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   const rpcUrl = await new Promise<string>((resolve, reject) => {
     let text = '';
     child.once('exit', (code) => reject(new Error(`anvil ended with ${code}: ${text}`)));
@@ -51,15 +49,6 @@ export async function startAnvil(): Promise<TestChain> {
   return {
     rpcUrl,
     chainId: anvil.id,
-    deployLedger: async () => {
-      const artifact = JSON.parse(readFileSync(artifactFile('UsageLedger'), 'utf8')) as { abi: Abi; bytecode: Hex };
-      const account = privateKeyToAccount(OWNER_KEY);
-      const wallet = createWalletClient({ account, chain: anvil, transport });
-      const hash = await wallet.deployContract({ ...artifact, args: [accountOf(RECORDER_KEY)] });
-      const { contractAddress } = await reader.waitForTransactionReceipt({ hash });
-      if (!contractAddress) throw new Error('the ledger was not deployed');
-      return contractAddress;
-    },
     transactionCount: (key) => reader.getTransactionCount({ address: accountOf(key) }),
     automine: (on) => tester.setAutomine(on),
     mine: () => tester.mine({ blocks: 1 }),

@@ -52,12 +52,13 @@ export async function startForwarder() {
   const clock = { now: new Date('2026-11-23T12:00:00.000Z') };
   const now = () => clock.now;
   let woken = 0;
+  const keys = { signing: () => Promise.resolve(KEY), published: () => Promise.resolve([publicJwk(KEY)]) };
   const reports = new MemoryUsageReports(store);
   const stores = { usage: store, ledger: store, sinkStore: store };
   const app: Express = await testApp(
     [
-      ...usageRoutes({ ...stores, reports, sinks, chain, key: KEY }),
-      ...ledgerRoutes({ ledger: store, now, keys: () => [publicJwk(KEY)] }),
+      ...usageRoutes({ ...stores, reports, sinks, chain, keys }),
+      ...ledgerRoutes({ ledger: store, now, keys }),
       ...eventRoutes({ store, logger, now, newId: randomUUID, wakeLedger: () => void (woken += 1) }),
     ],
     logger,
