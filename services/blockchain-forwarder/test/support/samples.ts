@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { CloudEvent, EventData } from '../../../../shared/contracts/events';
 import { canonicalHash } from '../../domain/canonical-hash';
-import { usageRecordOf, type SealedRecord, type UsageRecord } from '../../domain/usage-record';
+import { usageRecordOf, type FirstRecord, type SealedRecord } from '../../domain/usage-record';
 
 export const USER = '4f1d3b52-0c9e-4c55-8d67-0d5b1f1f6a01';
 
@@ -68,7 +68,7 @@ export function allocationReleased(
   };
 }
 
-export function usageRecord(data: Partial<EventData<'task.stopped'>> = {}): UsageRecord {
+export function usageRecord(data: Partial<EventData<'task.stopped'>> = {}): FirstRecord {
   const record = usageRecordOf(taskStopped(data));
   if (!record) throw new Error('a stopped task is a use');
   return record;
