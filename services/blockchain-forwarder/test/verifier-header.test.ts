@@ -4,7 +4,7 @@ import path from 'node:path';
 import { numberToHex, toRlp, type Hex } from 'viem';
 import { parseReceipt, partsOf, type Receipt } from '../domain/receipt';
 import { publicJwk, signReceipt } from '../domain/receipt-signature';
-import { checkReceipt } from '../domain/check-receipt';
+import { checkReceipt, type Check } from '../domain/check-receipt';
 import { checkHeader } from '../verifier/check-header';
 import { headerOf, receiptsOf } from '../verifier/ethereum-block';
 import { EXIT } from '../verifier/judge';
@@ -109,12 +109,14 @@ describe('the command, with a header of a real chain', () => {
     for (const { name, json } of mutations) {
       const mutated = readOrNull(json);
       if (!mutated) continue;
-      const checks = [...(await checkReceipt(mutated, null)), ...checkHeader(mutated, { header, receipts })];
-      if (!checks.some(({ result }) => result === 'does not hold')) survivors.push(name);
+      if (isBad(await checkReceipt(mutated, null)) || isBad(checkHeader(mutated, { header, receipts }))) continue;
+      survivors.push(name);
     }
     process.stdout.write(`${mutations.length} mutations against a header, unsigned: ${survivors.length} survive\n`);
     expect(survivors).toEqual([]);
   }, 120_000);
+
+  const isBad = (checks: Check[]): boolean => checks.some(({ result }) => result === 'does not hold');
 
   function readOrNull(json: string): Receipt | null {
     try {
@@ -147,7 +149,8 @@ describe('what a block commits to', () => {
   });
 
   it('when a transaction failed, then what it told counts for nothing', async () => {
-    await ledger.anchor(receipt, 0);
+    const { signature: _, ...body } = receipt;
+    await ledger.anchor(body, 0);
     const all = JSON.stringify(await ask('eth_getBlockReceipts', 'latest'));
     expect(JSON.parse(all)[0].status).toBe('0x0');
     expect(receiptsOf(all).logs).toEqual([]);
@@ -156,10 +159,15 @@ describe('what a block commits to', () => {
   /** Transfers of both forms, so that some receipts have a type in front. */
   async function blockWith(count: number): Promise<Record<string, string>> {
     await chain.automine(false);
-    for (let sent = 0; sent < count; sent++) {
-      const price = sent % 2 === 0 ? { gasPrice: numberToHex(10n ** 10n) } : {};
-      await ask('eth_sendTransaction', { from: OWNER, to: STRANGER, gas: '0x5208', value: '0x1', ...price });
-    }
+    const first = await ledger.reader.getTransactionCount({ address: OWNER });
+    const transfer = { from: OWNER, to: STRANGER, gas: '0x5208', value: '0x1' };
+    const old = { gasPrice: numberToHex(10n ** 10n) };
+    const transfers = Array.from({ length: count }, (_, n) => ({
+      ...transfer,
+      ...(n < count - 1 ? old : {}),
+      nonce: numberToHex(first + n),
+    }));
+    await Promise.all(transfers.map((each) => ask('eth_sendTransaction', each)));
     await chain.mine();
     await chain.automine(true);
     return (await ask('eth_getBlockByNumber', 'latest', false)) as Record<string, string>;
