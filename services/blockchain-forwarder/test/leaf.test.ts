@@ -33,12 +33,17 @@ describe('the leaf of a record', () => {
 
   it('when vectors are published, then they tell of every field, as null and as something where it may be null', () => {
     const [first] = vectors;
-    for (const field of Object.keys(first!.record) as (keyof UsageRecord)[]) {
+    for (const field of [...Object.keys(first!.record), 'corrects'] as (keyof UsageRecord)[]) {
       expect(readFileSync('docs/usage-record.md', 'utf8')).toContain(`\`${field}\``);
       const seen = new Set(vectors.map(({ record }) => record[field] === null));
       if (seen.has(true)) expect([field, seen.size]).toEqual([field, 2]);
     }
     expect(Object.keys(usageRecord()).sort()).toEqual(Object.keys(first!.record).sort());
+    const corrections = vectors.filter(({ record }) => record.version === 2);
+    for (const { record } of corrections) {
+      expect(Object.keys(record).sort()).toEqual([...Object.keys(first!.record), 'corrects'].sort());
+    }
+    expect(corrections.length).toBeGreaterThan(1);
   });
 
   it('when record and salt are whatever they may be, then the leaf is SHA-256(0x00 ‖ salt ‖ JCS)', async () => {

@@ -40,7 +40,7 @@ export async function builtPage(): Promise<string> {
   ].join('; ');
   return readFileSync(path.join(SOURCES, 'page', 'page.html'), 'utf8')
     .replace('POLICY', policy)
-    .replace('STYLE', () => style)
+    .replace(/<style>[^<]*<\/style>/, () => `<style>${style}</style>`)
     .replace(/<script>[^<]*<\/script>/, () => `<script>${script}</script>`);
 }
 
