@@ -67,7 +67,9 @@ describe('a receipt', () => {
       await checkReceipt(parseReceipt(json), keys);
       times.push(performance.now() - start);
     }
-    const [quarter, median, p95] = [0.25, 0.5, 0.95].map((part) => times.sort((a, b) => a - b)[Math.floor(times.length * part)]!);
+    const [quarter, median, p95] = [0.25, 0.5, 0.95].map(
+      (part) => times.sort((a, b) => a - b)[Math.floor(times.length * part)]!,
+    );
     process.stdout.write(`offline check of a receipt: median ${median!.toFixed(2)} ms, p95 ${p95!.toFixed(2)} ms\n`);
     // not the middle: other processes share the machine
     expect(quarter).toBeLessThan(5);

@@ -21,7 +21,7 @@ export async function anchorsOn(chain: TestChain) {
     const [batchId, last] = await reader.readContract({ abi, address: contract, functionName: 'latest' });
     const firstSequence = batchId === 0n ? 1n : last.firstSequence + BigInt(last.count);
     const previousRoot = batchId === 0n ? ZERO_ROOT : last.root;
-    const args = [batchId + 1n, `0x${toHex(root)}` as Hex, firstSequence, count, previousRoot] as const;
+    const args = [batchId + 1n, `0x${toHex(root)}`, firstSequence, count, previousRoot] as const;
     const data = encodeFunctionData({ abi, functionName: 'anchor', args });
     const call = { from: ANCHORER, to: contract, data, gas: numberToHex(200_000) };
     const { transactionHash, blockHash } = await mined(reader, call);

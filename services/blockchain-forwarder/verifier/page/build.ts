@@ -13,8 +13,8 @@ const SOURCES = path.join('services', 'blockchain-forwarder', 'verifier');
 /** In a browser cryptography comes from a library instead of Node. */
 const browserPrimitives: Plugin = {
   name: 'browser-primitives',
-  setup({ onResolve }) {
-    onResolve({ filter: /^\.\/primitives$|\/domain\/primitives$/ }, () => ({
+  setup: (esbuild) => {
+    esbuild.onResolve({ filter: /^\.\/primitives$|\/domain\/primitives$/ }, () => ({
       path: path.resolve(SOURCES, 'page', 'primitives.ts'),
     }));
   },
