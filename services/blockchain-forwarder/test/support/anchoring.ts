@@ -1,4 +1,4 @@
-import { createPublicClient, createTestClient, encodeFunctionData, http, numberToHex, type Hex } from 'viem';
+import { createPublicClient, createTestClient, encodeFunctionData, http, numberToHex } from 'viem';
 import { anvil } from 'viem/chains';
 import { toHex } from '../../domain/bytes';
 import { partsOf, receiptBodyOf, type ReceiptBody, type ReceiptParts } from '../../domain/receipt';
