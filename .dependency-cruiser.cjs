@@ -112,7 +112,10 @@ module.exports = {
       name: 'production-code-needs-production-packages',
       comment: 'This package is a devDependency and is absent in the container image: move it to dependencies.',
       severity: 'error',
-      from: { path: '^(services|shared)/', pathNot: [testFile, '/testing/', '/contracts/compile\\.ts$'] },
+      from: {
+        path: '^(services|shared)/',
+        pathNot: [testFile, '/testing/', '/contracts/compile\\.ts$', '/verifier/page/build\\.ts$'],
+      },
       to: { dependencyTypes: ['npm-dev'], pathNot: 'node_modules/@types/' },
     },
     {

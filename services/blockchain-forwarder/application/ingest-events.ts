@@ -2,7 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { unavailable } from '../../../shared/errors';
 import type { InvalidEvent } from '../../../shared/http/subscription';
 import type { Logger } from '../../../shared/logging/logger';
-import { canonicalHash, canonicalText } from '../domain/canonical-hash';
+import { toBase64url } from '../domain/bytes';
+import { canonicalHash } from '../domain/canonical-hash';
+import { canonicalText } from '../domain/canonical-json';
 import type { DeadLetter } from '../domain/dead-letter';
 import { leafOf, SALT_BYTES } from '../domain/leaf';
 import { faultOf, usageRecordOf, type EndOfUse, type StoredUsage } from '../domain/usage-record';
@@ -111,7 +113,7 @@ class Drafts {
       record,
       usageHash: await canonicalHash(record),
       salt: salt.toString('base64url'),
-      leaf: (await leafOf(record, salt)).toString('base64url'),
+      leaf: toBase64url(await leafOf(record, salt)),
       contentHash: await canonicalHash({ source, type, data }),
       receivedAt: this.receivedAt.toISOString(),
       traceparent: event.traceparent ?? null,

@@ -1,7 +1,7 @@
 import type { JsonWebKey } from 'node:crypto';
 import { notAnchored } from '../domain/errors';
 import { inclusionPath, merkleTree } from '../domain/merkle';
-import type { Receipt } from '../domain/receipt';
+import { receiptBodyOf, type Receipt } from '../domain/receipt';
 import { signReceipt, type SigningKey } from '../domain/receipt-signature';
 import type { LedgerSink } from '../ports/ledger-sink';
 import type { LedgerStore } from '../ports/ledger-store';
@@ -38,21 +38,21 @@ export async function issueReceipt(id: string, reader: Reader, parts: ReceiptPar
   const entries = await ledger.entries(batch.batchId);
   const leafIndex = entries.findIndex(([recordId]) => recordId === id);
   const tree = merkleTree(entries.map(([, leaf]) => Buffer.from(leaf, 'base64url')));
-  const { root, firstSequence, previousRoot, count: treeSize } = batch;
+  const { blockHash, chainId, contract, transaction } = anchor;
   return signReceipt(
-    {
-      version: 1,
+    receiptBodyOf({
       record: usage.record,
-      salt: usage.salt,
+      salt: Buffer.from(usage.salt, 'base64url'),
       leafIndex,
-      treeSize,
-      path: inclusionPath(tree, leafIndex).map((hash) => hash.toString('base64url')),
-      root,
-      batchId: String(batch.batchId),
-      firstSequence,
-      previousRoot,
-      ...anchor,
-    },
+      treeSize: batch.count,
+      sequence: batch.firstSequence + leafIndex,
+      path: inclusionPath(tree, leafIndex),
+      root: Buffer.from(batch.root.slice(2), 'hex'),
+      chainId,
+      contract,
+      transaction,
+      block: blockHash,
+    }),
     key,
   );
 }

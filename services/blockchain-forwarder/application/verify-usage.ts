@@ -1,3 +1,4 @@
+import { toBase64url } from '../domain/bytes';
 import { canonicalHash } from '../domain/canonical-hash';
 import { UNDERWAY, type Stage } from '../domain/delivery';
 import { sinkUnavailable } from '../domain/errors';
@@ -51,7 +52,7 @@ export async function verifyUsage(id: string, reader: Reader, parts: VerifyParts
   );
   const computed = {
     computedHash: await canonicalHash(usage.record),
-    computedLeaf: (await leafOf(usage.record, Buffer.from(usage.salt, 'base64url'))).toString('base64url'),
+    computedLeaf: toBase64url(await leafOf(usage.record, Buffer.from(usage.salt, 'base64url'))),
   };
   const isWhole = computed.computedHash === usage.usageHash && computed.computedLeaf === usage.leaf;
   const isRooted = batch === null || (batch.leafIndex >= 0 && batch.computedRoot === batch.storedRoot);

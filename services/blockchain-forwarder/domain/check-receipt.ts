@@ -1,7 +1,8 @@
+import { toHex } from './bytes';
+import { faultOfSignature, type Ed25519Jwk } from './check-signature';
 import { leafOf } from './leaf';
-import { isIncluded } from './merkle';
-import type { Receipt } from './receipt';
-import { faultOfSignature, type Ed25519Jwk } from './receipt-signature';
+import { isIncluded } from './merkle-proof';
+import { partsOf, type Receipt } from './receipt';
 
 /** What can be said of a receipt, in words for people who know neither Merkle trees nor this program. */
 export interface Check {
@@ -34,17 +35,11 @@ async function signatureCheck(receipt: Receipt, keys: readonly Ed25519Jwk[] | nu
 }
 
 async function inclusionCheck(receipt: Receipt): Promise<Check> {
-  const { record, leafIndex, treeSize, root } = receipt;
-  const claim = {
-    leaf: await leafOf(record, Buffer.from(receipt.salt, 'base64url')),
-    leafIndex,
-    treeSize,
-    path: receipt.path.map((hash) => Buffer.from(hash, 'base64url')),
-    root: Buffer.from(root.slice(2), 'hex'),
-  };
+  const { record, salt, leafIndex, treeSize, path, root } = partsOf(receipt);
+  const isThere = isIncluded({ leaf: await leafOf(record, salt), leafIndex, treeSize, path, root });
   return checked(
     `the record is number ${leafIndex + 1} of the ${treeSize} of its batch`,
-    isIncluded(claim) ? null : `record, salt and path do not lead to the root ${root} at this place`,
-    `record, salt and path lead to the root ${root}`,
+    isThere ? null : `record, salt and path do not lead to the root 0x${toHex(root)} at this place`,
+    `record, salt and path lead to the root 0x${toHex(root)}`,
   );
 }

@@ -1,12 +1,13 @@
-import { createHash } from 'node:crypto';
-import { canonicalText } from './canonical-hash';
+import { utf8 } from './bytes';
+import { canonicalText } from './canonical-json';
+import { sha256 } from './primitives';
 import type { UsageRecord } from './usage-record';
 
 /** Without it a hash on a public chain could be guessed: who used what has few possible values. */
 export const SALT_BYTES = 16;
 
 /** RFC 9162 §2.1.1: a leaf can never be taken for an inner node, which is hashed after 0x01. */
-const LEAF_PREFIX = Buffer.of(0x00);
+const LEAF_PREFIX = Uint8Array.of(0x00);
 
 /**
  * What stands for a record in a Merkle tree: SHA-256(0x00 ‖ salt ‖ JCS(record)), 32 bytes. docs/usage-record.md tells
@@ -14,8 +15,7 @@ const LEAF_PREFIX = Buffer.of(0x00);
  * @param salt 16 random bytes, drawn anew for each record and kept with it, off the chain
  * @throws RangeError for a salt of another length; TypeError or Error for a record that has no canonical form
  */
-export async function leafOf(record: UsageRecord, salt: Uint8Array): Promise<Buffer> {
+export async function leafOf(record: UsageRecord, salt: Uint8Array): Promise<Uint8Array> {
   if (salt.length !== SALT_BYTES) throw new RangeError(`a salt has ${SALT_BYTES} bytes, not ${salt.length}`);
-  const json = await canonicalText(record);
-  return createHash('sha256').update(LEAF_PREFIX).update(salt).update(json, 'utf8').digest();
+  return sha256(LEAF_PREFIX, salt, utf8(await canonicalText(record)));
 }

@@ -1,8 +1,12 @@
-import { createHash } from 'node:crypto';
 import type { Batch } from './batch';
 import { ZERO_ROOT } from './batch';
-import { canonicalText } from './canonical-hash';
-import { consistencySpans, halves, heightOf, isPowerOfTwo, nodeHash, type Span } from './merkle';
+import { fromHex, toHex, utf8 } from './bytes';
+import { canonicalText } from './canonical-json';
+import { consistencySpans, halves, type Span } from './merkle';
+import { heightOf, isPowerOfTwo, nodeHash } from './merkle-proof';
+import { sha256 } from './primitives';
+
+const LEAF_PREFIX = Uint8Array.of(0x00);
 
 /**
  * The whole ledger as one Merkle tree (RFC 9162) whose leaves are its batches, so that one short proof shows that a later
@@ -37,16 +41,16 @@ export async function appended(head: LedgerHead, batch: Batch): Promise<{ head: 
   return { head: { batchId, nextSequence: firstSequence + count, root, peaks }, nodes };
 }
 
-async function batchLeaf({ batchId, root, firstSequence, count, previousRoot }: Batch): Promise<Buffer> {
+async function batchLeaf({ batchId, root, firstSequence, count, previousRoot }: Batch): Promise<Uint8Array> {
   const json = await canonicalText({ batchId, root, firstSequence, count, previousRoot });
-  return createHash('sha256').update(Buffer.of(0x00)).update(json, 'utf8').digest();
+  return sha256(LEAF_PREFIX, utf8(json));
 }
 
 /** Root of the tree over all batches; SHA-256 of nothing while there is none. */
 export function ledgerRoot({ peaks }: Pick<LedgerHead, 'peaks'>): string {
   const last = peaks.at(-1);
-  if (last === undefined) return hex(createHash('sha256').digest());
-  return hex(peaks.slice(0, -1).reduceRight((right, left) => nodeHash(bytes(left), right), bytes(last)));
+  if (last === undefined) return hex(sha256());
+  return hex(peaks.slice(0, -1).reduceRight<Uint8Array>((right, left) => nodeHash(bytes(left), right), bytes(last)));
 }
 
 /** A full subtree, as `nodes` of a batch has it. */
@@ -90,7 +94,7 @@ function fullSubtrees(span: Span): FullSubtree[] {
   return isPowerOfTwo(count) ? [{ batchId: span.end, height: heightOf(count) }] : halves(span).flatMap(fullSubtrees);
 }
 
-function over(span: Span, known: ReadonlyMap<string, string>): Buffer {
+function over(span: Span, known: ReadonlyMap<string, string>): Uint8Array {
   const count = span.end - span.start;
   if (isPowerOfTwo(count)) return bytes(known.get(keyOf({ batchId: span.end, height: heightOf(count) })) ?? '');
   const [left, right] = halves(span);
@@ -98,5 +102,5 @@ function over(span: Span, known: ReadonlyMap<string, string>): Buffer {
 }
 
 const keyOf = ({ batchId, height }: FullSubtree): string => `${batchId} ${height}`;
-const hex = (hash: Buffer): string => `0x${hash.toString('hex')}`;
-const bytes = (text: string): Buffer => Buffer.from(text.slice(2), 'hex');
+const hex = (hash: Uint8Array): string => `0x${toHex(hash)}`;
+const bytes = (text: string): Uint8Array => fromHex(text.slice(2));

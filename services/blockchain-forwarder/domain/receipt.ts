@@ -1,5 +1,8 @@
 import { z } from 'zod';
-import { canonicalText } from './canonical-hash';
+import { fromBase64url, fromHex, joined, toBase64url, toHex, utf8 } from './bytes';
+import { canonicalText } from './canonical-json';
+import { SALT_BYTES } from './leaf';
+import { HASH_BYTES } from './merkle-proof';
 import type { UsageRecord } from './usage-record';
 
 /**
@@ -12,13 +15,9 @@ import type { UsageRecord } from './usage-record';
 /** No NUL and no half surrogate pair: neither can be in a record, and JCS has no form for the latter. */
 const text = z.string().regex(/^[^\0\p{Cs}]*$/u);
 const count = z.int().min(0);
-// the last sign of base64url holds bits that mean nothing: only zeros are one spelling
-const bytes16 = z.string().regex(/^[\w-]{21}[AQgw]$/);
-const bytes32 = z.string().regex(/^[\w-]{42}[AEIMQUYcgkosw048]$/);
-const hex32 = z.string().regex(/^0x[0-9a-f]{64}$/);
+const bytes32 = base64url(({ length }) => length === HASH_BYTES, '32 bytes');
 
-const record: z.ZodType<UsageRecord> = z.strictObject({
-  version: z.literal(1),
+const use = {
   id: text,
   kind: z.enum(['task', 'allocation']),
   userId: text,
@@ -33,32 +32,39 @@ const record: z.ZodType<UsageRecord> = z.strictObject({
   duration: text,
   reason: text,
   sourceEvent: z.strictObject({ id: text, source: text, type: text }),
-});
+};
+const record: z.ZodType<UsageRecord> = z.discriminatedUnion('version', [
+  z.strictObject({ version: z.literal(1), ...use }),
+  z.strictObject({ version: z.literal(2), corrects: text, ...use }),
+]);
 
 const receiptBody = z.strictObject({
   version: z.literal(1),
   record,
-  /** base64url of 16 bytes. */
-  salt: bytes16,
+  salt: base64url(({ length }) => length === SALT_BYTES, '16 bytes'),
   /** From 0, within its batch. */
   leafIndex: count,
   /** How many records the batch has. */
   treeSize: z.int().min(1).max(0xffff_ffff),
-  /** base64url of 32 bytes each, lowest first. */
-  path: z.array(bytes32).max(32),
-  root: hex32,
-  /** uint256 of the contract, in decimal. */
-  batchId: z.string().regex(/^(0|[1-9]\d{0,77})$/),
-  /** Of the batch's first record in the whole ledger. */
-  firstSequence: count,
-  /** Of the batch before this one. */
-  previousRoot: hex32,
+  /** Of the record in the whole ledger. */
+  sequence: count,
+  /** The hashes one after the other, lowest first. */
+  path: base64url(({ length }) => length % HASH_BYTES === 0 && length <= MAX_HEIGHT * HASH_BYTES, 'whole hashes'),
+  root: bytes32,
   chainId: z.int().min(1),
   contract: z.string().regex(/^0x[0-9a-f]{40}$/),
-  transaction: hex32,
-  blockNumber: count,
-  blockHash: hex32,
+  transaction: bytes32,
+  /** Its hash. */
+  block: bytes32,
 });
+
+function base64url(isSound: (bytes: Uint8Array) => boolean, what: string) {
+  const fits = (value: string): boolean => {
+    const bytes = fromBase64url(value);
+    return bytes !== null && isSound(bytes);
+  };
+  return z.string().refine(fits, `it has to be ${what} as base64url`);
+}
 
 export const receiptSchema = receiptBody.extend({
   /** JWS, compact, detached (domain/receipt-signature.ts). */
@@ -68,6 +74,8 @@ export const receiptSchema = receiptBody.extend({
 export type ReceiptBody = z.infer<typeof receiptBody>;
 export type Receipt = z.infer<typeof receiptSchema>;
 
+/** A batch has at most 2^32 records. */
+const MAX_HEIGHT = 32;
 /** Far above any receipt: what is longer is not even read. */
 const MAX_LENGTH = 65_536;
 
@@ -87,9 +95,61 @@ export function parseReceiptBody(value: unknown): ReceiptBody {
   return parsed(receiptBody, value);
 }
 
+/** What of a receipt is bytes, and where it is anchored as explorers write it. */
+export interface ReceiptParts {
+  record: UsageRecord;
+  salt: Uint8Array;
+  leafIndex: number;
+  treeSize: number;
+  sequence: number;
+  path: readonly Uint8Array[];
+  root: Uint8Array;
+  chainId: number;
+  /** 0x and 40 digits, transaction and block 0x and 64. */
+  contract: string;
+  transaction: string;
+  block: string;
+}
+
+export function receiptBodyOf(parts: ReceiptParts): ReceiptBody {
+  return parseReceiptBody({
+    version: 1,
+    ...parts,
+    salt: toBase64url(parts.salt),
+    path: toBase64url(joined(...parts.path)),
+    root: toBase64url(parts.root),
+    contract: parts.contract.toLowerCase(),
+    transaction: toBase64url(fromHex(parts.transaction.slice(2))),
+    block: toBase64url(fromHex(parts.block.slice(2))),
+  });
+}
+
+export function partsOf(receipt: ReceiptBody): ReceiptParts {
+  const path = bytesOf(receipt.path);
+  return {
+    ...receipt,
+    salt: bytesOf(receipt.salt),
+    path: Array.from({ length: path.length / HASH_BYTES }, (_, at) =>
+      path.subarray(at * HASH_BYTES, (at + 1) * HASH_BYTES),
+    ),
+    root: bytesOf(receipt.root),
+    transaction: `0x${toHex(bytesOf(receipt.transaction))}`,
+    block: `0x${toHex(bytesOf(receipt.block))}`,
+  };
+}
+
+function bytesOf(value: string): Uint8Array {
+  const bytes = fromBase64url(value);
+  if (!bytes) throw new UnreadableReceipt('it holds what is not base64url');
+  return bytes;
+}
+
 /** The bytes that the signature is over: they stay the same when the receipt is stored, indented or written anew. */
-export async function signedBytes({ signature: _, ...body }: ReceiptBody & { signature?: string }): Promise<Buffer> {
-  return Buffer.from(await canonicalText(body), 'utf8');
+export async function signedBytes({
+  signature: _,
+  ...body
+}: ReceiptBody & { signature?: string }): Promise<Uint8Array> {
+  return utf8(await canonicalText(body));
 }
 
 function valueOf(json: string): unknown {

@@ -23,24 +23,32 @@ const stage = z.enum(STAGES);
 const base64url = z.string().regex(/^[\w-]+$/);
 const receipt = z.record(z.string(), z.unknown()).nullable().meta({ description: "The sink's proof, as it gave it." });
 
+const use = {
+  id: uuid,
+  kind: z.enum(['task', 'allocation']),
+  userId: uuid,
+  taskId: uuid.nullable(),
+  allocationId: uuid.nullable(),
+  serviceType: z.string().nullable(),
+  serviceId: uuid.nullable(),
+  poolId: uuid.nullable(),
+  capacity: z.int().nullable(),
+  startedAt: timestamp,
+  endedAt: timestamp,
+  duration: z.string().meta({ example: 'PT1H3M20S' }),
+  reason: z.string(),
+  sourceEvent: z.object({ id: uuid, source: z.string(), type: z.string() }),
+};
+
 const recordSchema = z
-  .object({
-    version: z.literal(1),
-    id: uuid,
-    kind: z.enum(['task', 'allocation']),
-    userId: uuid,
-    taskId: uuid.nullable(),
-    allocationId: uuid.nullable(),
-    serviceType: z.string().nullable(),
-    serviceId: uuid.nullable(),
-    poolId: uuid.nullable(),
-    capacity: z.int().nullable(),
-    startedAt: timestamp,
-    endedAt: timestamp,
-    duration: z.string().meta({ example: 'PT1H3M20S' }),
-    reason: z.string(),
-    sourceEvent: z.object({ id: uuid, source: z.string(), type: z.string() }),
-  })
+  .discriminatedUnion('version', [
+    z.object({ version: z.literal(1), ...use }),
+    z.object({
+      version: z.literal(2),
+      corrects: uuid.meta({ description: 'The record in whose place this one stands.' }),
+      ...use,
+    }),
+  ])
   .meta({ id: 'UsageRecord', description: 'What the usage hash is the SHA-256 of, in canonical JSON (RFC 8785).' });
 
 export const batchSchema = z

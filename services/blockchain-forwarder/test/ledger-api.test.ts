@@ -1,8 +1,8 @@
 import request from 'supertest';
 import { checkReceipt } from '../domain/check-receipt';
-import { isConsistent } from '../domain/merkle';
-import { parseReceipt } from '../domain/receipt';
-import { ed25519Keys } from '../domain/receipt-signature';
+import { isConsistent } from '../domain/merkle-proof';
+import { parseReceipt, partsOf } from '../domain/receipt';
+import { ed25519Keys } from '../domain/check-signature';
 import { ANCHOR, startForwarder, type Forwarder } from './support/forwarder';
 import { taskStopped, USER } from './support/samples';
 
@@ -32,7 +32,9 @@ describe('GET /api/usage/{id}/receipt', () => {
     const response = await receipt(event.id);
     expect(response.status).toBe(200);
     const parsed = parseReceipt(response.text);
-    expect(parsed).toMatchObject({ ...ANCHOR, leafIndex: 1, treeSize: 3, batchId: '1', record: { id: event.id } });
+    const { chainId, contract, transaction, blockHash: block } = ANCHOR;
+    expect(partsOf(parsed)).toMatchObject({ chainId, contract, transaction, block });
+    expect(parsed).toMatchObject({ leafIndex: 1, treeSize: 3, sequence: 2, record: { id: event.id } });
     const jwks: unknown = (await request(forwarder.app).get('/.well-known/jwks.json')).body;
     const checks = await checkReceipt(parsed, ed25519Keys(jwks));
     expect(checks.map(({ result }) => result)).toEqual(['holds', 'holds']);

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { Batch } from '../domain/batch';
 import { appended, consistency, EMPTY_LEDGER, ledgerRoot, type LedgerHead } from '../domain/ledger-tree';
-import { isConsistent, merkleTree, rootOf } from '../domain/merkle';
+import { merkleTree, rootOf } from '../domain/merkle';
+import { isConsistent } from '../domain/merkle-proof';
 
 const bytes = (hex: string): Buffer => Buffer.from(hex.slice(2), 'hex');
 const hash = (text: string): string => `0x${createHash('sha256').update(text).digest('hex')}`;

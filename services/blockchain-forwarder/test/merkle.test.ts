@@ -1,6 +1,7 @@
 import { createHash, hash } from 'node:crypto';
 import fc from 'fast-check';
-import { consistencyProof, inclusionPath, isConsistent, isIncluded, merkleTree, rootOf } from '../domain/merkle';
+import { consistencyProof, inclusionPath, merkleTree, rootOf } from '../domain/merkle';
+import { isConsistent, isIncluded } from '../domain/merkle-proof';
 import { changes, flipped } from './support/forgeries';
 
 const sha256 = (...parts: Uint8Array[]): Buffer => createHash('sha256').update(Buffer.concat(parts)).digest();

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { canonicalHash } from '../domain/canonical-hash';
-import type { UsageRecord } from '../domain/usage-record';
+import type { FirstRecord, UsageRecord } from '../domain/usage-record';
 import type { Grouping, SumPosition, UsageSum } from '../domain/usage-summary';
 import type { UsageReports } from '../ports/usage-reports';
 import type { UsageFilter, UsageStore } from '../ports/usage-store';
@@ -20,7 +20,7 @@ export function describeUsageReports(name: string, current: () => { store: Usage
     });
 
     /** A use of this test's user, `seconds` long. */
-    const use = (endedAt: string, seconds: number, fields: Partial<UsageRecord> = {}): UsageRecord => ({
+    const use = (endedAt: string, seconds: number, fields: Partial<FirstRecord> = {}): FirstRecord => ({
       ...usageRecord(),
       userId,
       startedAt: new Date(Date.parse(endedAt) - seconds * 1000).toISOString(),
@@ -120,8 +120,8 @@ export function describeUsageReports(name: string, current: () => { store: Usage
 
     it('when a record corrects another, even of another month, then only the last of them is summed up', async () => {
       const first = use('2026-10-31T10:00:00.000Z', 100);
-      const second = { ...use('2026-11-01T10:00:00.000Z', 10), corrects: first.id };
-      const third = { ...use('2026-11-02T10:00:00.000Z', 1), corrects: second.id };
+      const second = { ...use('2026-11-01T10:00:00.000Z', 10), version: 2 as const, corrects: first.id };
+      const third = { ...use('2026-11-02T10:00:00.000Z', 1), version: 2 as const, corrects: second.id };
       await keep(first, second, third);
       expect(short(await summary('month'))).toEqual([['2026-11', 1, 1_000, 2_000]]);
       expect(await summary('user', { to: '2026-11-01T00:00:00.000Z' })).toEqual([]);
@@ -129,7 +129,7 @@ export function describeUsageReports(name: string, current: () => { store: Usage
 
     it('when records are read page by page, then all come, newest end first, with what they correct', async () => {
       const first = use('2026-11-23T10:00:00.000Z', 1);
-      const correction = { ...use('2026-11-23T11:00:00.000Z', 1), corrects: first.id };
+      const correction = { ...use('2026-11-23T11:00:00.000Z', 1), version: 2 as const, corrects: first.id };
       await keep(first, correction);
       const [newest] = await reports.records({ userId }, { limit: 1 });
       expect(newest).toEqual({

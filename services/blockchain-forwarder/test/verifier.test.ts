@@ -1,41 +1,43 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { toEventSelector } from 'viem';
+import { fromHex, toBase64url, toHex } from '../domain/bytes';
 import { checkReceipt, type Check } from '../domain/check-receipt';
-import { parseReceipt, UnreadableReceipt, type Receipt, type ReceiptBody } from '../domain/receipt';
+import { parseReceipt, partsOf, UnreadableReceipt, type Receipt, type ReceiptBody } from '../domain/receipt';
 import { publicJwk, signReceipt } from '../domain/receipt-signature';
-import { BATCH_ANCHORED, checkAnchor } from '../verifier/check-anchor';
+import { BATCH_ANCHORED } from '../verifier/anchor-event';
+import { checkAnchor, PUBLISHED_CODE } from '../verifier/check-anchor';
 import { chainAt, type AskChain } from '../verifier/json-rpc';
-import { EXIT, verify } from '../verifier/verify';
+import { EXIT } from '../verifier/judge';
+import { verify } from '../verifier/verify';
 import { anchorsOn } from './support/anchoring';
 import { startAnvil, type TestChain } from './support/anvil';
-import { mutationsOf } from './support/mutations';
+import { artifactOf } from './support/artifacts';
+import { mutationsOf, oneAtEachByte } from './support/mutations';
 import { KEY, receiptBody, signingKey } from './support/receipts';
 
 let chain: TestChain;
 let folder: string;
-let anchor: Awaited<ReturnType<typeof anchorsOn>>;
+let ledger: Awaited<ReturnType<typeof anchorsOn>>;
 let body: ReceiptBody;
 let receipt: Receipt;
 
 beforeAll(async () => {
   chain = await startAnvil();
   folder = mkdtempSync(path.join(tmpdir(), 'verifier-'));
-  anchor = await anchorsOn(chain);
-  body = await anchored(5, 2);
+  ledger = await anchorsOn(chain);
+  await ledger.anchored(3, 0);
+  body = await ledger.anchored(5, 2);
   receipt = await signReceipt(body, KEY);
   write('jwks.json', { keys: [publicJwk(KEY)] });
+  await ledger.bury();
 }, 60_000);
 afterAll(async () => {
   rmSync(folder, { recursive: true });
   await chain.stop();
 });
-
-async function anchored(size: number, leafIndex: number): Promise<ReceiptBody> {
-  const made = await receiptBody(size, leafIndex);
-  return { ...made, ...(await anchor(made)) };
-}
 
 function write(name: string, value: unknown): string {
   const file = path.join(folder, name);
@@ -57,16 +59,17 @@ const resigned = (changes: Partial<ReceiptBody>): Promise<Receipt> => signReceip
 describe('the command, with a real chain', () => {
   it('when keys and chain are given, then everything holds, and it says what', async () => {
     const { code, said } = await run(receipt, ...jwks(), ...rpc());
-    expect(said.match(/^[A-Z ]+(?=:)/gm)).toEqual(['HOLDS', 'HOLDS', 'HOLDS', 'HOLDS', 'HOLDS']);
-    expect(said).toContain(`record ${receipt.firstSequence + 2} of the ledger`);
+    expect(said.match(/^[A-Z ]+(?=:)/gm)).toEqual(Array(7).fill('HOLDS'));
+    expect(said).toContain('record 6 of the ledger');
     expect(said).toContain(receipt.record.userId);
     expect(said).toMatch(/Everything holds\.$/);
     expect(code).toBe(EXIT.holds);
   });
 
   it('when the root is given instead of a chain, then it is compared', async () => {
-    expect(await run(receipt, ...jwks(), '--root', receipt.root)).toMatchObject({ code: EXIT.holds });
-    const { code, said } = await run(receipt, ...jwks(), '--root', receipt.previousRoot);
+    const root = `0x${toHex(partsOf(receipt).root)}`;
+    expect(await run(receipt, ...jwks(), '--root', root)).toMatchObject({ code: EXIT.holds });
+    const { code, said } = await run(receipt, ...jwks(), '--root', `0x${'1'.repeat(64)}`);
     expect(said).toContain('DOES NOT HOLD: the root is the anchored one');
     expect(code).toBe(EXIT.doesNotHold);
   });
@@ -83,16 +86,14 @@ describe('the command, with a real chain', () => {
   it.each<[string, () => Promise<Partial<ReceiptBody>>, string]>([
     ['another chain', async () => ({ chainId: 1 }), 'it says that it is number 31337'],
     ['another contract', async () => ({ contract: `0x${'ab'.repeat(20)}` }), 'the contract tells of no batch'],
-    ['another batch', async () => ({ batchId: '1235' }), 'tells of another batch'],
-    ['another place in the ledger', async () => ({ firstSequence: 1 }), 'tells of another batch, root, size'],
-    ['another predecessor', async () => ({ previousRoot: body.root }), 'tells of another batch, root, size'],
-    ['a block that is not there yet', async () => ({ blockNumber: 1_000_000 }), 'the chain has no such block'],
-    ['an earlier block', async () => ({ blockNumber: 1 }), 'the chain has the block 0x'],
-    ['a block that was replaced', async () => ({ blockHash: body.root }), 'the chain has the block 0x'],
+    ['a contract of nobody', async () => ({ contract: `0x${'ab'.repeat(20)}` }), 'there is no contract'],
+    ['another place in the ledger', async () => ({ sequence: 1 }), 'tells of another root, size or place'],
+    ['a block of nobody', async () => ({ block: body.root }), 'the chain has no such block'],
+    ['an earlier block', async () => ({ block: await blockOf(1) }), 'is in the block 0x'],
     ['a transaction of nobody', async () => ({ transaction: body.root }), 'the chain knows no transaction'],
     ['a batch that was never anchored', () => receiptBody(5, 2), 'the chain knows no transaction'],
-    ['a transaction that failed', () => anchor({ ...body, treeSize: 0 }), 'failed)'],
-    ['the anchor of another batch', () => anchored(3, 0).then(anchorOf), 'tells of another batch'],
+    ['a transaction that failed', () => ledger.anchor(body, 0), 'failed)'],
+    ['the anchor of another batch', () => ledger.anchored(3, 0).then(anchorOf), 'tells of another root'],
   ])('when the issuer has signed %s, then the chain says otherwise', async (_, change, reason) => {
     const { code, said } = await run(await resigned(await change()), ...jwks(), ...rpc());
     expect(said).toContain(reason);
@@ -108,10 +109,38 @@ describe('the command, with a real chain', () => {
 
   it('when the chain does not answer, then what asks it could not be checked, and the URL is told nobody', async () => {
     const { code, said } = await run(receipt, ...jwks(), '--rpc', 'http://127.0.0.1:1/secret-key');
-    expect(said.match(/COULD NOT BE CHECKED/g)).toHaveLength(3);
+    expect(said.match(/COULD NOT BE CHECKED/g)).toHaveLength(5);
     expect(said).toContain('the chain does not answer');
     expect(said).not.toContain('secret-key');
     expect(code).toBe(EXIT.notAllChecked);
+  });
+
+  it('when the block is not final yet, then that could not be checked, and it says how deep it lies', async () => {
+    const fresh = await signReceipt(await ledger.anchored(2, 1), KEY);
+    const { code, said } = await run(fresh, ...jwks(), ...rpc());
+    expect(said).toContain('COULD NOT BE CHECKED: the block is final\n  (not yet: 0 blocks lie on top of it');
+    expect(code).toBe(EXIT.notAllChecked);
+    await ledger.bury();
+    expect((await run(fresh, ...jwks(), ...rpc())).code).toBe(EXIT.holds);
+  });
+
+  it('when a reorganisation removes the block, then it does not hold any more', async () => {
+    const snapshot = await ledger.tester.snapshot();
+    const removed = await signReceipt(await ledger.anchored(2, 1), KEY);
+    await ledger.tester.revert({ id: snapshot });
+    const { code, said } = await run(removed, ...jwks(), ...rpc());
+    expect(said).toMatch(/DOES NOT HOLD: the block 0x\w{64} is part of the chain/);
+    expect(code).toBe(EXIT.doesNotHold);
+  });
+
+  it('when another contract tells the same, then it is not the published one', async () => {
+    const code = await ledger.reader.getCode({ address: ledger.contract });
+    await ledger.tester.setCode({ address: ledger.contract, bytecode: `${code!}00` });
+    const { code: exit, said } = await run(receipt, ...jwks(), ...rpc());
+    await ledger.tester.setCode({ address: ledger.contract, bytecode: code! });
+    expect(said).toContain('DOES NOT HOLD: that contract is the published one');
+    expect(said.match(/DOES NOT HOLD/g)).toHaveLength(1);
+    expect(exit).toBe(EXIT.doesNotHold);
   });
 
   it('when text of the record steers terminals, then it is shown as escapes', async () => {
@@ -132,16 +161,19 @@ describe('the command, with a real chain', () => {
   });
 
   it.each([
-    ['no receipt', []],
-    ['two receipts', ['one.json', 'two.json']],
-    ['an option that it does not have', ['one.json', '--force']],
-    ['chain and root', ['one.json', '--rpc', 'http://127.0.0.1:1', '--root', `0x${'0'.repeat(64)}`]],
-    ['a chain that is no URL', ['one.json', '--rpc', 'chain']],
-    ['a root that is none', ['one.json', '--root', '0x12']],
-  ])('when %s is given, then it says how it is used', async (_, args) => {
+    ['no receipt', 'give one receipt', []],
+    ['two receipts', 'give one receipt', ['package.json', 'two.json']],
+    ['an option that it does not have', '--force', ['package.json', '--force']],
+    ['chain and root', 'only one of them', ['package.json', '--rpc', 'http://[::1]', '--root', `0x${'0'.repeat(64)}`]],
+    ['chain and header', 'only one of them', ['package.json', '--rpc', 'http://[::1]', '--header', 'package.json']],
+    ['receipts of no block', 'give the header', ['package.json', '--receipts', 'package.json']],
+    ['a chain that is no URL', 'URL of http', ['package.json', '--rpc', 'chain']],
+    ['a root that is none', '64 digits', ['package.json', '--root', '0x12']],
+  ])('when %s is given, then it says why that is not understood, and how it is used', async (_, reason, args) => {
     const lines: string[] = [];
     expect(await verify(args, (line) => lines.push(line))).toBe(EXIT.notUnderstood);
-    expect(lines.join('\n')).toContain('usage: verify RECEIPT.json');
+    expect(lines.join('\n')).toContain(reason);
+    expect(lines.join('\n')).toContain('usage: verify-receipt RECEIPT.json');
   });
 
   it('when a file is not there, or the keys are none, then it is said', async () => {
@@ -152,8 +184,13 @@ describe('the command, with a real chain', () => {
   });
 });
 
-function anchorOf({ chainId, contract, transaction, blockNumber, blockHash }: ReceiptBody): Partial<ReceiptBody> {
-  return { chainId, contract, transaction, blockNumber, blockHash };
+function anchorOf({ chainId, contract, transaction, block }: ReceiptBody): Partial<ReceiptBody> {
+  return { chainId, contract, transaction, block };
+}
+
+async function blockOf(number: number): Promise<string> {
+  const { hash } = await ledger.reader.getBlock({ blockNumber: BigInt(number) });
+  return toBase64url(fromHex(hash.slice(2)));
 }
 
 describe('any byte of any field', () => {
@@ -174,16 +211,17 @@ describe('any byte of any field', () => {
     expect(survivors).toEqual([]);
   }, 120_000);
 
-  it('when one of each field is, then the command fails', async () => {
-    const seen = new Set<string>();
-    for (const { name, json } of mutationsOf(JSON.stringify(receipt))) {
-      const field = name.split(':')[0]!;
-      if (seen.has(field)) continue;
-      seen.add(field);
-      const { code } = await run(json, ...jwks(), ...rpc());
-      expect([field, code]).toEqual([field, EXIT.doesNotHold]);
+  it('when one bit is at any byte of any value, then the command fails', async () => {
+    const root = ['--root', `0x${toHex(partsOf(receipt).root)}`];
+    expect((await run(JSON.stringify(receipt), ...jwks(), ...root)).code).toBe(EXIT.holds);
+    const mutations = oneAtEachByte(JSON.stringify(receipt));
+    const survivors: string[] = [];
+    for (const { name, json } of mutations) {
+      const { code } = await run(json, ...jwks(), ...root);
+      if (code !== EXIT.doesNotHold) survivors.push(name);
     }
-    expect(seen.size).toBeGreaterThan(30);
+    process.stdout.write(`${mutations.length} mutations to the command: ${survivors.length} survive\n`);
+    expect(survivors).toEqual([]);
   }, 60_000);
 
   function readOrNull(json: string): Receipt | null {
@@ -212,7 +250,12 @@ describe('what the verifier is made of', () => {
     expect(toEventSelector('BatchAnchored(uint256,bytes32,uint64,uint32,bytes32)')).toBe(BATCH_ANCHORED);
   });
 
-  it('when its imports are followed, then there is nothing of the service but pure rules, and two packages', () => {
+  it('when the contract is compiled, then its code is the one that is looked for', () => {
+    const code = Buffer.from(artifactOf('LedgerAnchor').deployedBytecode!.slice(2), 'hex');
+    expect(createHash('sha256').update(code).digest('hex')).toBe(PUBLISHED_CODE);
+  });
+
+  it('when its imports are followed, then there is nothing of the service but pure rules, and three packages', () => {
     const files = new Set<string>();
     const packages = new Set<string>();
     const follow = (file: string): void => {
@@ -228,16 +271,22 @@ describe('what the verifier is made of', () => {
     follow(`${service}/verifier/verify.ts`);
     expect([...files].filter((file) => !/\/(verifier|domain)\//.test(file))).toEqual([]);
     expect([...files].map((file) => path.relative(service, file)).sort()).toEqual([
-      'domain/canonical-hash.ts',
+      'domain/bytes.ts',
+      'domain/canonical-json.ts',
       'domain/check-receipt.ts',
+      'domain/check-signature.ts',
       'domain/leaf.ts',
-      'domain/merkle.ts',
-      'domain/receipt-signature.ts',
+      'domain/merkle-proof.ts',
+      'domain/primitives.ts',
       'domain/receipt.ts',
+      'verifier/anchor-event.ts',
       'verifier/check-anchor.ts',
+      'verifier/check-header.ts',
+      'verifier/ethereum-block.ts',
       'verifier/json-rpc.ts',
+      'verifier/judge.ts',
       'verifier/verify.ts',
     ]);
-    expect([...packages].sort()).toEqual(['canonicalize', 'node:crypto', 'node:fs', 'node:util', 'zod']);
+    expect([...packages].sort()).toEqual(['canonicalize', 'node:crypto', 'node:fs', 'node:util', 'viem/utils', 'zod']);
   });
 });

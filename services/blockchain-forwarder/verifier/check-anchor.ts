@@ -1,41 +1,42 @@
 import { z } from 'zod';
+import { fromHex, toHex } from '../domain/bytes';
 import { checked, unchecked, type Check } from '../domain/check-receipt';
-import type { Receipt } from '../domain/receipt';
+import { sha256 } from '../domain/primitives';
+import { partsOf, type Receipt } from '../domain/receipt';
+import { faultOfLogs, hex, log } from './anchor-event';
 import type { AskChain } from './json-rpc';
 
-/** keccak256 of `BatchAnchored(uint256,bytes32,uint64,uint32,bytes32)`; Node has no Keccak, a test computes it. */
-export const BATCH_ANCHORED = '0xdee6ed9e2197c575b392f1f056b4802576ee450540fd2578974c259e0ec9f322';
+/** SHA-256 of the code that contracts/LedgerAnchor.sol has on a chain; a test computes it. */
+export const PUBLISHED_CODE = 'f7e7b97e78da985debd7343c7f38465f556c679c608019d668a28ffc13dbefd4';
 
-const hex = z
-  .string()
-  .regex(/^0x[0-9a-fA-F]*$/)
-  .toLowerCase();
 const quantity = hex.transform((value) => BigInt(value));
+const transactionReceipt = z.object({ status: quantity, blockHash: hex, logs: z.array(log) }).nullable();
+const block = z.object({ hash: hex, number: quantity }).nullable();
 
-const transactionReceipt = z
-  .object({
-    status: quantity,
-    blockNumber: quantity,
-    blockHash: hex,
-    logs: z.array(z.object({ address: hex, topics: z.array(hex), data: hex })),
-  })
-  .nullable();
-const block = z.object({ hash: hex }).nullable();
+/** Cannot be told now, and may be later; says nothing against the receipt. */
+class NotYet extends Error {}
 
 /** What a chain says of where a receipt is anchored, asked over JSON-RPC; nothing else is asked or believed. */
 export async function checkAnchor(receipt: Receipt, ask: AskChain): Promise<Check[]> {
+  const { chainId, contract, transaction, block: hash } = partsOf(receipt);
   return [
-    await asking(`the chain is number ${receipt.chainId}`, () => faultOfChain(receipt, ask), 'it says so itself'),
+    await asking(`the chain is number ${chainId}`, () => faultOfChain(chainId, ask), 'it says so itself'),
     await asking(
-      `block ${receipt.blockNumber} is part of the chain`,
-      () => faultOfBlock(receipt, ask),
-      `it has the hash ${receipt.blockHash} there`,
+      `the block ${hash} is part of the chain`,
+      () => faultOfBlock(hash, ask),
+      'the chain has it at its place',
     ),
     await asking(
-      `the contract ${receipt.contract} anchored the batch in that block`,
+      `the contract ${contract} anchored the batch in that block`,
       () => faultOfAnchor(receipt, ask),
-      `the transaction ${receipt.transaction} succeeded and tells of this batch, its root, its size and its predecessor`,
+      `the transaction ${transaction} succeeded and tells of this root, size and place in the ledger`,
     ),
+    await asking(
+      'that contract is the published one, which lets nobody change an anchor',
+      () => faultOfCode(contract, ask),
+      'its code on the chain is that of LedgerAnchor',
+    ),
+    await asking('the block is final', () => faultOfFinality(hash, ask), 'the chain says that it cannot be replaced'),
   ];
 }
 
@@ -48,38 +49,47 @@ async function asking(what: string, faultOf: () => Promise<string | null>, proof
   }
 }
 
-async function faultOfChain({ chainId }: Receipt, ask: AskChain): Promise<string | null> {
+async function faultOfChain(chainId: number, ask: AskChain): Promise<string | null> {
   const actual = quantity.parse(await ask('eth_chainId', []));
   return actual === BigInt(chainId) ? null : `it says that it is number ${actual}`;
 }
 
-async function faultOfBlock({ blockNumber, blockHash }: Receipt, ask: AskChain): Promise<string | null> {
-  const found = block.parse(await ask('eth_getBlockByNumber', [`0x${blockNumber.toString(16)}`, false]));
+async function faultOfBlock(hash: string, ask: AskChain): Promise<string | null> {
+  const found = block.parse(await ask('eth_getBlockByHash', [hash, false]));
   if (!found) return 'the chain has no such block';
-  return found.hash === blockHash ? null : `the chain has the block ${found.hash} there`;
+  const there = await blockAt(`0x${found.number.toString(16)}`, ask);
+  return there?.hash === hash ? null : `the chain has the block ${there?.hash ?? 'of nobody'} there by now`;
+}
+
+async function blockAt(place: string, ask: AskChain) {
+  return block.parse(await ask('eth_getBlockByNumber', [place, false]));
 }
 
 async function faultOfAnchor(receipt: Receipt, ask: AskChain): Promise<string | null> {
-  const found = transactionReceipt.parse(await ask('eth_getTransactionReceipt', [receipt.transaction]));
-  if (!found) return `the chain knows no transaction ${receipt.transaction}`;
-  if (found.status !== 1n) return `the transaction ${receipt.transaction} failed`;
-  if (found.blockHash !== receipt.blockHash || found.blockNumber !== BigInt(receipt.blockNumber)) {
-    return `the transaction ${receipt.transaction} is in block ${found.blockNumber}, ${found.blockHash}`;
-  }
-  const told = found.logs.filter(({ address, topics }) => address === receipt.contract && topics[0] === BATCH_ANCHORED);
-  if (told.length === 0) return 'in that transaction the contract tells of no batch';
-  const { topics, data } = eventOf(receipt);
-  const isTold = told.some((log) => log.topics.join() === topics.join() && log.data === data);
-  return isTold ? null : 'in that transaction the contract tells of another batch, root, size or predecessor';
+  const { transaction, block: hash } = partsOf(receipt);
+  const found = transactionReceipt.parse(await ask('eth_getTransactionReceipt', [transaction]));
+  if (!found) return `the chain knows no transaction ${transaction}`;
+  if (found.status !== 1n) return `the transaction ${transaction} failed`;
+  if (found.blockHash !== hash) return `the transaction ${transaction} is in the block ${found.blockHash}`;
+  return faultOfLogs(receipt, found.logs);
 }
 
-/** The event as the contract's ABI has it: words of 32 bytes, only the batch's id among the topics. */
-function eventOf(receipt: Receipt): { topics: string[]; data: string } {
-  const { batchId, root, firstSequence, treeSize, previousRoot } = receipt;
-  const words = [root.slice(2), word(firstSequence), word(treeSize), previousRoot.slice(2)];
-  return { topics: [BATCH_ANCHORED, `0x${word(batchId)}`], data: `0x${words.join('')}` };
+async function faultOfCode(contract: string, ask: AskChain): Promise<string | null> {
+  const code = hex.parse(await ask('eth_getCode', [contract, 'latest']));
+  if (code === '0x') return 'there is no contract';
+  return toHex(sha256(fromHex(code.slice(2)))) === PUBLISHED_CODE ? null : 'its code is another one';
 }
 
-function word(value: number | string): string {
-  return BigInt(value).toString(16).padStart(64, '0');
+async function faultOfFinality(hash: string, ask: AskChain): Promise<string | null> {
+  const [own, final, latest] = [
+    block.parse(await ask('eth_getBlockByHash', [hash, false])),
+    await blockAt('finalized', ask),
+    quantity.parse(await ask('eth_blockNumber', [])),
+  ];
+  if (!own) return 'the chain has no such block';
+  if (final && final.number >= own.number) return null;
+  throw new NotYet(
+    `not yet: ${latest - own.number} blocks lie on top of it, and the chain calls final only ` +
+      `${final ? `what is up to block ${final.number}, this one is ${own.number}` : 'what it does not tell'}; ask again later`,
+  );
 }

@@ -1,6 +1,7 @@
 import { createPrivateKey, createPublicKey, hash, type JsonWebKey, type KeyObject } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { ed25519Keys, publicJwk, type Ed25519Jwk, type SigningKey } from '../../domain/receipt-signature';
+import { ed25519Keys, type Ed25519Jwk } from '../../domain/check-signature';
+import { publicJwk, type SigningKey } from '../../domain/receipt-signature';
 import { unavailable } from '../../../../shared/errors';
 import { ConfigError } from '../../../../shared/process/config';
 import type { ReceiptKeys } from '../../application/issue-receipt';

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
 import { z } from 'zod';
 import type { Batch } from '../../domain/batch';
-import { canonicalText } from '../../domain/canonical-hash';
+import { canonicalText } from '../../domain/canonical-json';
 import type { StoredUsage } from '../../domain/usage-record';
 
 /**

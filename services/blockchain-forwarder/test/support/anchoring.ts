@@ -1,59 +1,41 @@
-import { createPublicClient, createWalletClient, http, parseAbi, type Address, type Hex } from 'viem';
-import { privateKeyToAccount } from 'viem/accounts';
+import { createPublicClient, createTestClient, encodeFunctionData, http, numberToHex } from 'viem';
 import { anvil } from 'viem/chains';
-import type { ReceiptBody } from '../../domain/receipt';
-import { OWNER_KEY, type TestChain } from './anvil';
+import { toHex } from '../../domain/bytes';
+import { partsOf, receiptBodyOf, type ReceiptBody, type ReceiptParts } from '../../domain/receipt';
+import type { TestChain } from './anvil';
+import { ANCHORER, OWNER, ZERO_ROOT, creationCode, ledgerAnchorAbi as abi, mined } from './ledger-anchor';
+import { receiptBody } from './receipts';
 
-/** Tells what it is told, so that a test can have any anchor on a real chain. */
-const SOURCE = `// SPDX-License-Identifier: Apache-2.0
-pragma solidity ^0.8.28;
-contract Anchors {
-    event BatchAnchored(uint256 indexed batchId, bytes32 root, uint64 firstSequence, uint32 count, bytes32 previousRoot);
-    function anchor(uint256 batchId, bytes32 root, uint64 firstSequence, uint32 count, bytes32 previousRoot) external {
-        require(count > 0, "an empty batch");
-        emit BatchAnchored(batchId, root, firstSequence, count, previousRoot);
-    }
-}`;
-const abi = parseAbi(['function anchor(uint256, bytes32, uint64, uint32, bytes32)']);
-
-export type Anchored = Pick<ReceiptBody, 'chainId' | 'contract' | 'transaction' | 'blockNumber' | 'blockHash'>;
-type Batch = Pick<ReceiptBody, 'batchId' | 'root' | 'firstSequence' | 'treeSize' | 'previousRoot'>;
-
+/** Anchors the batches of receipts, one after the other, in a LedgerAnchor of its own on a real chain. */
 export async function anchorsOn(chain: TestChain) {
-  const { default: solc } = await import('solc');
-  const settings = { evmVersion: 'shanghai', outputSelection: { '*': { Anchors: ['evm.bytecode.object'] } } };
-  const input = { language: 'Solidity', sources: { 'Anchors.sol': { content: SOURCE } }, settings };
-  const { contracts } = JSON.parse(solc.compile(JSON.stringify(input)));
-  const bytecode: Hex = `0x${contracts['Anchors.sol'].Anchors.evm.bytecode.object}`;
   const transport = http(chain.rpcUrl);
-  const reader = createPublicClient({ chain: anvil, transport, pollingInterval: 20 });
-  const wallet = createWalletClient({ account: privateKeyToAccount(OWNER_KEY), chain: anvil, transport });
-  const deployed = await reader.waitForTransactionReceipt({ hash: await wallet.deployContract({ abi: [], bytecode }) });
-  const contract = deployed.contractAddress as Address;
+  const reader = createPublicClient({ chain: anvil, transport, cacheTime: 0 });
+  const tester = createTestClient({ chain: anvil, mode: 'anvil', transport });
+  const deployment = { from: OWNER, data: creationCode(ANCHORER), gas: numberToHex(8_000_000) };
+  const deployed = await mined(reader, deployment);
+  const contract = deployed.contractAddress!;
 
-  return async (batch: Batch): Promise<Anchored> => {
-    const hash = await wallet.writeContract({
-      address: contract,
-      abi,
-      functionName: 'anchor',
-      args: [
-        BigInt(batch.batchId),
-        batch.root as Hex,
-        BigInt(batch.firstSequence),
-        batch.treeSize,
-        batch.previousRoot as Hex,
-      ],
-      // without asking first what it costs: also what fails is to be in a block
-      gas: 200_000n,
-    });
-    const { blockNumber, blockHash } = await reader.waitForTransactionReceipt({ hash });
-    const chainId = chain.chainId;
-    return {
-      chainId,
-      contract: contract.toLowerCase(),
-      transaction: hash,
-      blockNumber: Number(blockNumber),
-      blockHash,
-    };
+  /** What a receipt says after its batch was anchored. @param count 0 makes the contract refuse the batch */
+  async function anchor(body: ReceiptBody, count = body.treeSize): Promise<ReceiptBody> {
+    const { root, leafIndex } = partsOf(body);
+    const [batchId, last] = await reader.readContract({ abi, address: contract, functionName: 'latest' });
+    const firstSequence = batchId === 0n ? 1n : last.firstSequence + BigInt(last.count);
+    const previousRoot = batchId === 0n ? ZERO_ROOT : last.root;
+    const args = [batchId + 1n, `0x${toHex(root)}`, firstSequence, count, previousRoot] as const;
+    const data = encodeFunctionData({ abi, functionName: 'anchor', args });
+    const call = { from: ANCHORER, to: contract, data, gas: numberToHex(200_000) };
+    const { transactionHash, blockHash } = await mined(reader, call);
+    const place: Partial<ReceiptParts> = { transaction: transactionHash, block: blockHash, contract };
+    return receiptBodyOf({ ...partsOf(body), ...place, sequence: Number(firstSequence) + leafIndex });
+  }
+
+  return {
+    reader,
+    tester,
+    contract,
+    anchor,
+    anchored: async (size: number, leafIndex: number) => anchor(await receiptBody(size, leafIndex)),
+    /** Blocks on top, so that what lies below is final. */
+    bury: () => tester.mine({ blocks: 100 }),
   };
 }

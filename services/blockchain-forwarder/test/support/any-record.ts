@@ -7,11 +7,9 @@ const instant = fc
   .date({ min: new Date('2000-01-01'), max: new Date('2100-01-01'), noInvalidDate: true })
   .map((date) => date.toISOString());
 
-/** Any record that the type allows, also such as no event of ours leads to. */
-export const anyRecord: fc.Arbitrary<UsageRecord> = fc.record({
-  version: fc.constant(1),
+const anyUse = fc.record({
   id: fc.uuid(),
-  kind: fc.constantFrom('task', 'allocation'),
+  kind: fc.constantFrom('task' as const, 'allocation' as const),
   userId: fc.uuid(),
   taskId: orNull(fc.uuid()),
   allocationId: orNull(fc.uuid()),
@@ -25,5 +23,11 @@ export const anyRecord: fc.Arbitrary<UsageRecord> = fc.record({
   reason: text,
   sourceEvent: fc.record({ id: fc.uuid(), source: text, type: text }),
 });
+
+/** Any record that the type allows, also such as no event of ours leads to. */
+export const anyRecord: fc.Arbitrary<UsageRecord> = fc.oneof(
+  anyUse.map((use): UsageRecord => ({ version: 1, ...use })),
+  fc.tuple(anyUse, fc.uuid()).map(([use, corrects]): UsageRecord => ({ version: 2, corrects, ...use })),
+);
 
 export const anySalt: fc.Arbitrary<Uint8Array> = fc.uint8Array({ minLength: 16, maxLength: 16 });

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
+import { toBase64url } from '../../domain/bytes';
 import { leafOf } from '../../domain/leaf';
 import { merkleTree, rootOf } from '../../domain/merkle';
 
@@ -29,7 +30,7 @@ export async function readLedgerFile(path: string): Promise<{ root: string; hash
     }
     const entries = begun.map((each) => JSON.parse(each));
     const leaves = await Promise.all(entries.map(({ record, salt }) => leafOf(record, Buffer.from(salt, 'base64url'))));
-    expect(entries.map(({ leaf }) => leaf)).toEqual(leaves.map((leaf) => leaf.toString('base64url')));
+    expect(entries.map(({ leaf }) => leaf)).toEqual(leaves.map(toBase64url));
     expect(value).toMatchObject({
       version: 1,
       from: at,

@@ -15,6 +15,16 @@ export function mutationsOf(json: string): Mutation[] {
   );
 }
 
+/** Of the changes of each byte the first one, which flips its lowest bit. */
+export function oneAtEachByte(json: string): Mutation[] {
+  const places = new Map<string, Mutation>();
+  for (const mutation of mutationsOf(json)) {
+    const place = / at (\d+) for /.exec(mutation.name)?.[1] ?? '';
+    if (!places.has(place)) places.set(place, mutation);
+  }
+  return [...places.values()];
+}
+
 function changesAt(json: string, at: number, name: string): Mutation[] {
   const original = json.charCodeAt(at);
   const flips = [1, 2, 4, 8, 16, 32, 64, 128].map((bit) => original ^ bit);

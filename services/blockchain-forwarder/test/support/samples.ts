@@ -1,9 +1,16 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { CloudEvent, EventData } from '../../../../shared/contracts/events';
 import type { Chunk } from '../../domain/batch';
+import { toBase64url } from '../../domain/bytes';
 import { canonicalHash } from '../../domain/canonical-hash';
 import { leafOf } from '../../domain/leaf';
-import { usageRecordOf, type SealedRecord, type StoredUsage, type UsageRecord } from '../../domain/usage-record';
+import {
+  usageRecordOf,
+  type FirstRecord,
+  type SealedRecord,
+  type StoredUsage,
+  type UsageRecord,
+} from '../../domain/usage-record';
 
 export const USER = '4f1d3b52-0c9e-4c55-8d67-0d5b1f1f6a01';
 
@@ -70,7 +77,7 @@ export function allocationReleased(
   };
 }
 
-export function usageRecord(data: Partial<EventData<'task.stopped'>> = {}): UsageRecord {
+export function usageRecord(data: Partial<EventData<'task.stopped'>> = {}): FirstRecord {
   const record = usageRecordOf(taskStopped(data));
   if (!record) throw new Error('a stopped task is a use');
   return record;
@@ -89,7 +96,7 @@ export async function stored(record: UsageRecord): Promise<StoredUsage> {
     usageHash: hash,
     contentHash: hash,
     salt: salt.toString('base64url'),
-    leaf: (await leafOf(record, salt)).toString('base64url'),
+    leaf: toBase64url(await leafOf(record, salt)),
     chunk: randomUUID(),
     receivedAt: new Date().toISOString(),
     traceparent: null,
