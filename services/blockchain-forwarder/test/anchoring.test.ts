@@ -166,7 +166,7 @@ describe('the plan of the anchors', () => {
         const told = world.sender.rows.map(({ progress }) => progress.mined);
         expect(told).toEqual(chain.anchored.map(({ batchId: _, root: _root, ...at }) => at));
       }),
-      { numRuns: 1_000 },
+      { numRuns: 500 },
     );
   });
 });
@@ -260,6 +260,28 @@ describe('the rules, one by one', () => {
     expect(planAnchoring([open(first, { attempts: [attempt()] })], there, RULES).moves).toEqual([
       { batchId: 1, do: 'mined', at: at('0xcc') },
     ]);
+  });
+
+  it('when a block was dropped, then that is written down, and the same transaction is sent again, however old it is', () => {
+    const before = open(first, { attempts: [attempt({ sentAt: '2026-01-01T00:01:00Z' })], mined: at('0xaa') }, 'mined');
+    expect(planAnchoring([before], sight(), RULES).moves).toEqual([{ batchId: 1, do: 'dropped' }]);
+    const after = open(first, dropped(before.progress));
+    expect(planAnchoring([after], sight({ known: new Set() }), RULES).moves).toEqual([
+      { batchId: 1, do: 'send', attempt: attempt({ sentAt: null }) },
+    ]);
+  });
+
+  it('when it is in another block now, then that is told; in the same one, nothing; in a final one, that it is final', () => {
+    const before = open(first, { attempts: [attempt()], mined: at('0xaa') }, 'mined');
+    const moved = { ...at('0xaa'), blockHash: '0xb9b9' };
+    const plan = (place: typeof moved, fields: Partial<Sight> = {}) => {
+      const receipts = new Map([['0xaa', { ...place, succeeded: true }]]);
+      return planAnchoring([before], sight({ nonce: 8, latest: first, receipts, ...fields }), RULES).moves;
+    };
+    expect(plan(moved)).toEqual([{ batchId: 1, do: 'mined', at: moved }]);
+    expect(plan(at('0xaa'))).toEqual([]);
+    expect(plan(at('0xaa'), { finalized: 8 })).toEqual([]);
+    expect(plan(at('0xaa'), { finalized: 9 })).toEqual([{ batchId: 1, do: 'finalized', at: at('0xaa') }]);
   });
 
   it('when the contract would refuse, then nothing is sent and its reason is told', () => {
