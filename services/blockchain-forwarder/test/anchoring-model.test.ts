@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { dropped, mined, nothingYet, sent, signed, type AnchorProgress } from '../domain/anchor-progress';
+import { dropped, mined, nothingYet, sent, signed } from '../domain/anchor-progress';
 import { planAnchoring, type AnchoringRules, type Move, type OpenAnchor } from '../domain/anchoring';
 import { ZERO_ROOT, type Batch } from '../domain/batch';
 import { ModelChain, type ModelTransaction } from './support/model-chain';
