@@ -248,6 +248,21 @@ describe('a contract that refuses', () => {
     );
     expect(await world.pool()).toBe(0);
   });
+
+  it('when it has less than was final in it, as after a reset of the chain, then nothing is sent and the cure is said', async () => {
+    const run = world.run(2, { confirmations: 1 });
+    run.closed = 1;
+    await run.steps();
+    await world.mine();
+    await run.steps();
+    run.closed = 2;
+    await world.rpc('anvil_reorg', 1, []);
+    expect((await run.step()).trouble?.error).toBe(
+      'the contract has 0 batches, but batch 1 was final in it: the chain is another one or was reset; deploy a new LedgerAnchor and set EVM_CONTRACT',
+    );
+    expect(await world.pool()).toBe(0);
+    expect(await run.sink.confirm(run.batches[0]!)).toBe(false);
+  });
 });
 
 it('what is sent is for this chain and this contract, with a limit of gas, and no more', async () => {

@@ -57,6 +57,24 @@ describe('anchoring on the chain', () => {
     expect(run.stages).toEqual(['finalized']);
   });
 
+  it('when the chain makes a block a second and the loop keeps to the times that steps want, then a batch is soon mined', async () => {
+    const run = world.run(2, { confirmations: 2 });
+    await world.rpc('evm_setIntervalMining', 1);
+    try {
+      const begun = Date.now();
+      let minedAfter = Infinity;
+      for (let n = 0; n < 30 && run.stages.some((stage) => stage !== 'finalized'); n += 1) {
+        const { nextMs } = await run.step();
+        if (run.stages.every((stage) => stage !== 'submitted')) minedAfter = Math.min(minedAfter, Date.now() - begun);
+        await new Promise((resolve) => setTimeout(resolve, nextMs));
+      }
+      expect(minedAfter).toBeLessThan(3_000);
+    } finally {
+      await world.rpc('evm_setIntervalMining', 0);
+    }
+    await world.finish(run);
+  }, 15_000);
+
   it('when the process dies after any step and repeats it, then each batch is anchored once', async () => {
     const run = world.run(5);
     for (let n = 0; n < 6; n += 1) {

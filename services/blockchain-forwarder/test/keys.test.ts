@@ -65,7 +65,7 @@ describe('references', () => {
       expect(parseKeyReference(text)).toBeUndefined();
   });
 
-  it.each([
+  const places: [string, () => Promise<[string, SecretSources]>][] = [
     ['the environment', async () => ['env:KEY', sources({ variable: (name) => (name === 'KEY' ? RECORDER_KEY : '') })]],
     ['a file', async () => [`file:${await fileWith(`${RECORDER_KEY.slice(2)}\n`)}`, sources()]],
     [
@@ -76,8 +76,9 @@ describe('references', () => {
       'a secret with one field of another name',
       async () => ['dapr:vault/key', sources({ sidecar: { secret: async () => ({ value: RECORDER_KEY }) } })],
     ],
-  ] as const)('when the key is in %s, then it signs for its account', async (_, given) => {
-    const [text, from] = (await given()) as [string, SecretSources];
+  ];
+  it.each(places)('when the key is in %s, then it signs for its account', async (_, given) => {
+    const [text, from] = await given();
     const signer = transactionSigner(reference(text), from);
     expect(await signer.address()).toBe(ANCHORER);
     expect(await signerFor(await signer.sign(unsigned))).toBe(ANCHORER);

@@ -73,6 +73,34 @@ describe('publishing', () => {
   });
 });
 
+describe('secrets', () => {
+  test('come with their fields, from the store that was named', async () => {
+    daprd.answer = () => ({ body: { anchorer: 'x' } });
+    expect(await daprd.sidecar.secret('vault', 'anchorer')).toEqual({ anchorer: 'x' });
+    expect(daprd.calls).toMatchObject([{ method: 'GET', path: '/v1.0/secrets/vault/anchorer' }]);
+    expect(daprd.calls[0]!.headers['dapr-api-token']).toBe('sidecar-token');
+  });
+
+  test.each([
+    [403, { errorCode: 'ERR_PERMISSION_DENIED', message: 'access denied by policy to get "a" from "vault"' }],
+    [500, { errorCode: 'ERR_SECRET_GET', message: 'failed getting secret with key a from secret store vault' }],
+  ])('that are refused with %i are an error which tells the status', async (status, body) => {
+    daprd.answer = () => ({ status, body });
+    expect(await failure(daprd.sidecar.secret('vault', 'a'))).toMatchObject({
+      code: 'secret_store.unavailable',
+      cause: { status },
+    });
+  });
+
+  test('of a sidecar that does not answer are an error without a status', async () => {
+    daprd.answer = () => ({ hang: true });
+    expect(await failure(daprd.hasty.secret('vault', 'a'))).toMatchObject({
+      code: 'secret_store.unavailable',
+      cause: { status: undefined },
+    });
+  });
+});
+
 describe('invoking another app', () => {
   test('passes body, request id and trace, and gives back its answer', async () => {
     daprd.answer = () => ({ status: 201, body: { id: 'x' } });

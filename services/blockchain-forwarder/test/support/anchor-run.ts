@@ -122,8 +122,10 @@ export function useAnchorWorld(): AnchorWorld {
     await chain.automine(true);
     const ledger = await deployLedgerAnchor(chain);
     await chain.automine(false);
-    const rpc: AnchorWorld['rpc'] = async (method, ...params) =>
-      (await ledger.reader.request({ method: method as never, params: params as never })) as never;
+    const rpc = async <T>(method: string, ...params: unknown[]): Promise<T> => {
+      const answer: unknown = await ledger.reader.request({ method: method as never, params: params as never });
+      return answer as T;
+    };
     const mine = (blocks = 1) => ledger.tester.mine({ blocks });
     const sink: AnchorWorld['sink'] = (options = {}) =>
       new EvmAnchor({

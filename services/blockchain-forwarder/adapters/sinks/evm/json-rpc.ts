@@ -82,20 +82,22 @@ function resultOf(method: string, hidden: readonly string[], given: Reply | unde
 }
 
 async function exchange(url: string, timeoutMs: number, body: unknown): Promise<unknown> {
+  const signal = AbortSignal.timeout(timeoutMs);
+  const silence = (otherwise: string) =>
+    new RpcSilence(signal.aborted ? `it does not answer within ${timeoutMs} ms` : otherwise);
   const response = await fetch(withoutUser(url), {
     method: 'POST',
     headers: { 'content-type': 'application/json', ...basicAuth(url) },
     body: JSON.stringify(body),
     redirect: 'error',
-    signal: AbortSignal.timeout(timeoutMs),
-  }).catch((error: unknown) => {
-    const late = error instanceof Error && error.name === 'TimeoutError';
-    throw new RpcSilence(late ? `it does not answer within ${timeoutMs} ms` : 'it does not answer');
+    signal,
+  }).catch(() => {
+    throw silence('it does not answer');
   });
   // a refusal of JSON-RPC may come with any status
-  const answer: unknown = await response.json().catch(() => undefined);
-  if (answer === undefined) throw new RpcSilence(`it answers ${response.status} without JSON`);
-  return answer;
+  return response.json().catch(() => {
+    throw silence(`it answers ${response.status} without JSON`);
+  });
 }
 
 /** fetch refuses a URL with a name and password in it. */
