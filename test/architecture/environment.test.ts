@@ -16,7 +16,9 @@ const sinks = join('adapters', 'sinks');
 
 test.each(readdirSync('services'))('%s: config.ts and README name the same variables of its own', (service) => {
   const folder = join('services', service);
-  const inSinks = existsSync(join(folder, sinks)) ? readdirSync(join(folder, sinks)) : [];
+  const inSinks = existsSync(join(folder, sinks))
+    ? readdirSync(join(folder, sinks)).filter((file) => file.endsWith('.ts'))
+    : [];
   const sources = ['config.ts', ...inSinks.map((file) => join(sinks, file))];
   const declared = sources.flatMap((file) => [...readFileSync(join(folder, file), 'utf8').matchAll(DECLARED)]);
   const own = [...new Set(declared.map((match) => match[1]!))].sort();

@@ -8,9 +8,10 @@ import { exportJWK, calculateJwkThumbprint } from 'jose';
 import { recoverTransactionAddress, type Address, type TransactionSerializedEIP1559 } from 'viem';
 import { parseKeyReference, type KeyReference } from '../adapters/keys/reference';
 import type { SecretSources } from '../adapters/keys/secret-text';
-import { loadRetiredKeys, loadSigningKey } from '../adapters/keys/signing-key';
+import { loadRetiredKeys, loadSigningKey, receiptKeys } from '../adapters/keys/signing-key';
 import { transactionSigner } from '../adapters/keys/transaction-signer';
 import { AppError } from '../../../shared/errors';
+import { ConfigError } from '../../../shared/process/config';
 import { SidecarError } from '../../../shared/dapr/sidecar-error';
 import { publicJwk } from '../domain/receipt-signature';
 import { OWNER_KEY, RECORDER_KEY, accountOf, startAnvil, type TestChain } from './support/anvil';
@@ -206,5 +207,29 @@ describe('the key of the receipts', () => {
     await expect(loadRetiredKeys(leak)).rejects.toThrow(`${leak} holds a private key`);
     await expect(loadRetiredKeys(await fileWith('[]'))).rejects.toThrow('is no JWK set; set LEDGER_RETIRED_KEYS');
     await expect(loadRetiredKeys('/nowhere')).rejects.toThrow('/nowhere cannot be read (ENOENT)');
+  });
+});
+
+describe('the keys of receipts', () => {
+  it('when the key is in a secret store that is away, then receipts and keys are 503 `ledger.key_unavailable`, and come back', async () => {
+    let away = true;
+    const secret = async () => {
+      if (away) return refuse(500)();
+      return { signing: '11'.repeat(32) };
+    };
+    const config = { LEDGER_SIGNING_KEY: reference('dapr:vault/signing') };
+    const keys = await receiptKeys(config, sources({ sidecar: { secret } }));
+    await expect(keys.signing()).rejects.toMatchObject({ code: 'ledger.key_unavailable', kind: 'unavailable' });
+    await expect(keys.published()).rejects.toMatchObject({ code: 'ledger.key_unavailable' });
+    away = false;
+    const key = await keys.signing();
+    expect(await keys.published()).toMatchObject([{ kid: key!.kid, kty: 'OKP' }]);
+  });
+
+  it('when the key is not to be had, then the service refuses to start, with the cure', async () => {
+    const config = { LEDGER_SIGNING_KEY: reference('env:NOT_THERE') };
+    const refused = receiptKeys(config, sources());
+    await expect(refused).rejects.toThrow(ConfigError);
+    await expect(refused).rejects.toThrow('NOT_THERE is empty or not there; put the key there');
   });
 });
