@@ -197,7 +197,7 @@ describe.each(SERVICES)('%s', (appId) => {
     if (appId === 'blockchain-forwarder') {
       await eventually(
         'the backlog is counted',
-        async () => (await metricOf(appId, 'usage_sink_backlog')) !== undefined,
+        async () => (await metricOf(appId, 'ledger_sink_backlog')) !== undefined,
       );
     }
   });
