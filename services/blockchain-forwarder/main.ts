@@ -3,6 +3,7 @@ import { Counter, Gauge } from 'prom-client';
 import { ensureSchema } from '../../shared/dapr/schema';
 import { messageOf, unavailable } from '../../shared/errors';
 import { runService } from '../../shared/process/service';
+import { DaprDeadLetterStore } from './adapters/dapr-dead-letter-store';
 import { DaprLedgerStore } from './adapters/dapr-ledger-store';
 import { DaprSinkStore } from './adapters/dapr-sink-store';
 import { DaprUsageStore } from './adapters/dapr-usage-store';
@@ -10,6 +11,8 @@ import { usageSchema } from './adapters/usage-schema';
 import type { Loop } from './application/loop';
 import { runLedger } from './application/run-ledger';
 import { forwarderConfig } from './config';
+import { correctionRoutes } from './http/correction-routes';
+import { deadLetterRoutes } from './http/dead-letter-routes';
 import { ledgerRoutes } from './http/ledger-routes';
 import { usageRoutes } from './http/routes';
 import { eventRoutes } from './http/subscriptions';
@@ -23,6 +26,7 @@ const LEASE_MS = 30_000;
 runService('blockchain-forwarder', forwarderConfig, (config, { logger, metrics, sidecar, stopping }) => {
   const usage = new DaprUsageStore(sidecar);
   const ledger = new DaprLedgerStore(sidecar);
+  const letters = new DaprDeadLetterStore(sidecar);
   const sinkStore = new DaprSinkStore(sidecar);
   const sinks: LedgerSink[] = [];
   if (sinks.length === 0)
@@ -51,11 +55,17 @@ runService('blockchain-forwarder', forwarderConfig, (config, { logger, metrics, 
   let running: Loop | undefined;
   let backlogTimer: NodeJS.Timeout | undefined;
 
+  const wakeLedger = () => running?.wake();
+  const ingest = { store: usage, logger, now, newId: randomUUID, wakeLedger };
+  const chain = sinks.find((sink) => sink.anchorOf);
+
   return {
     routes: [
-      ...usageRoutes({ usage, ledger, sinkStore, sinks, chain: sinks.find((sink) => sink.anchorOf), key: undefined }),
+      ...deadLetterRoutes({ letters, sinkStore, sinks, ingest, logger, now }),
+      ...correctionRoutes({ usage, logger, now, newId: randomUUID, wakeLedger }),
+      ...usageRoutes({ usage, ledger, letters, sinkStore, sinks, chain, key: undefined }),
       ...ledgerRoutes({ ledger, now }),
-      ...eventRoutes({ store: usage, logger, now, newId: randomUUID, wakeLedger: () => running?.wake() }),
+      ...eventRoutes(ingest),
     ],
     checks: {
       schema: () =>

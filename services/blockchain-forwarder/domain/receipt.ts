@@ -17,8 +17,7 @@ const bytes16 = z.string().regex(/^[\w-]{21}[AQgw]$/);
 const bytes32 = z.string().regex(/^[\w-]{42}[AEIMQUYcgkosw048]$/);
 const hex32 = z.string().regex(/^0x[0-9a-f]{64}$/);
 
-const record: z.ZodType<UsageRecord> = z.strictObject({
-  version: z.literal(1),
+const use = {
   id: text,
   kind: z.enum(['task', 'allocation']),
   userId: text,
@@ -33,7 +32,11 @@ const record: z.ZodType<UsageRecord> = z.strictObject({
   duration: text,
   reason: text,
   sourceEvent: z.strictObject({ id: text, source: text, type: text }),
-});
+};
+const record: z.ZodType<UsageRecord> = z.discriminatedUnion('version', [
+  z.strictObject({ version: z.literal(1), ...use }),
+  z.strictObject({ version: z.literal(2), corrects: text, ...use }),
+]);
 
 const receiptBody = z.strictObject({
   version: z.literal(1),

@@ -2,8 +2,21 @@
  * The canonical record of one finished use: what finance and auditors read, and what the usage hash is taken of.
  * Fields are only ever added together with a new `version`; docs and test vectors follow it.
  */
-export interface UsageRecord {
+export type UsageRecord = FirstRecord | Correction;
+
+/** What an event of a use's end becomes. */
+export interface FirstRecord extends Use {
   version: 1;
+}
+
+/** What is true instead of another record: that one stays, and this one names it. */
+export interface Correction extends Use {
+  version: 2;
+  /** The id of the record that this one corrects. */
+  corrects: string;
+}
+
+interface Use {
   /** The id of the event that told of the use's end: the same event again is the same record. */
   id: string;
   kind: 'task' | 'allocation';
@@ -94,11 +107,11 @@ interface EndOfAllocation extends Envelope {
  * @returns null where nothing was used: a task that never ran, or an allocation that a task held, whose use is in the
  * task's own record
  */
-export function usageRecordOf(event: EndOfUse): UsageRecord | null {
+export function usageRecordOf(event: EndOfUse): FirstRecord | null {
   return event.type === 'allocation.released' ? ofAllocation(event) : ofTask(event);
 }
 
-function ofTask({ id, source, type, data }: EndOfTask): UsageRecord | null {
+function ofTask({ id, source, type, data }: EndOfTask): FirstRecord | null {
   if (data.startTime === null) return null;
   return {
     version: 1,
@@ -119,7 +132,7 @@ function ofTask({ id, source, type, data }: EndOfTask): UsageRecord | null {
   };
 }
 
-function ofAllocation({ id, source, type, data }: EndOfAllocation): UsageRecord | null {
+function ofAllocation({ id, source, type, data }: EndOfAllocation): FirstRecord | null {
   if (data.task_id !== null) return null;
   return {
     version: 1,
@@ -145,9 +158,11 @@ function instant(timestamp: string): string {
   return new Date(timestamp).toISOString();
 }
 
-/** Far above what any publisher of ours writes; longer text would not fit into the indexes. */
-const MAX_TEXT = 1_000;
-const EARLIEST = '2000-01-01T00:00:00.000Z';
+/** Far above what any publisher of ours writes. */
+const MAX_TEXT = 200;
+/** Of its canonical JSON: a receipt stays below 2,000 bytes with it. */
+export const MAX_RECORD_BYTES = 900;
+export const EARLIEST = '2000-01-01T00:00:00.000Z';
 
 /**
  * Says why no record can be kept of an event although it fits its schema; null when one can. PostgreSQL's jsonb knows no
@@ -157,6 +172,12 @@ export function faultOf(event: EndOfUse, record: UsageRecord): string | null {
   if (record.startedAt < EARLIEST || record.endedAt < EARLIEST) return 'it ran before the year 2000';
   const texts = [event.source, ...Object.values(event.data)].filter((value) => typeof value === 'string');
   if (texts.some((text) => text.length > MAX_TEXT)) return `it holds text of more than ${MAX_TEXT} characters`;
+  if (sizeOf(record) > MAX_RECORD_BYTES) return `its record has more than ${MAX_RECORD_BYTES} bytes`;
   if (texts.some((text) => /[\0\p{Cs}]/u.test(text))) return 'it holds text with a NUL or half a surrogate pair';
   return null;
+}
+
+/** In bytes of its canonical JSON: that has other places for its keys than JSON.stringify, but the same length. */
+export function sizeOf(record: UsageRecord): number {
+  return new TextEncoder().encode(JSON.stringify(record)).length;
 }

@@ -1,10 +1,11 @@
 import { z } from 'zod';
 import { decodeCursor, pageOutput } from '../../../shared/http/paging';
 import { route, type Caller, type Route } from '../../../shared/http/route';
-import { getUsage, type Reader } from '../application/read-usage';
+import { inspectUsage, type Reader } from '../application/read-usage';
 import { issueReceipt, type ReceiptParts } from '../application/issue-receipt';
 import { verifyUsage, type VerifyParts } from '../application/verify-usage';
 import { receiptSchema } from '../domain/receipt';
+import type { DeadLetterStore } from '../ports/dead-letter-store';
 import * as schema from './usage-schemas';
 
 const ADMIN = 'usage:admin';
@@ -13,7 +14,7 @@ function readerOf(caller: Caller): Reader {
   return { sub: caller.sub, isAdmin: caller.may(ADMIN, 'api/usage') };
 }
 
-export function usageRoutes(parts: VerifyParts & ReceiptParts): Route[] {
+export function usageRoutes(parts: VerifyParts & ReceiptParts & { letters: DeadLetterStore }): Route[] {
   const { usage: store } = parts;
   return [
     route({
@@ -38,25 +39,6 @@ export function usageRoutes(parts: VerifyParts & ReceiptParts): Route[] {
     }),
     route({
       method: 'get',
-      path: '/api/usage/dead_letters',
-      summary: 'List the events that became no record, with the reason',
-      access: { permission: ADMIN },
-      query: schema.pageOnly,
-      responses: { 200: z.array(schema.deadLetterSchema) },
-      handle: async (input) => {
-        const { limit, cursor } = input.query;
-        const rows = await store.listDeadLetters({ limit: limit + 1, after: decodeCursor(cursor) });
-        return pageOutput(
-          input,
-          limit,
-          rows,
-          ({ receivedAt, id }) => ({ at: receivedAt, id }),
-          schema.presentDeadLetter,
-        );
-      },
-    }),
-    route({
-      method: 'get',
       path: '/api/usage/{id}',
       summary: 'One usage record, its hash, its batch, and how far that is with each sink',
       access: { permission: 'usage:get' },
@@ -65,7 +47,7 @@ export function usageRoutes(parts: VerifyParts & ReceiptParts): Route[] {
       errors: ['usage.not_found'],
       handle: async ({ params, caller }) => ({
         status: 200,
-        body: schema.presentUsage(await getUsage(params.id, readerOf(caller), store)),
+        body: schema.presentUsage(await inspectUsage(params.id, readerOf(caller), store, parts.letters)),
       }),
     }),
     route({

@@ -1,12 +1,9 @@
-import { cloudEvent, type EventType } from '../../../shared/contracts/events';
 import type { Route } from '../../../shared/http/route';
 import { bulkEventRoute, subscriptionRoutes, type Subscription } from '../../../shared/http/subscription';
 import { ingestEvents, type IngestParts } from '../application/ingest-events';
 import { keepDeadLetters } from '../application/keep-dead-letters';
 import type { EndOfUse } from '../domain/usage-record';
-
-/** Topics whose events end a use; components/subscription-*.yaml has a document for each. */
-const TOPICS = ['task.stopped', 'task.failed', 'allocation.released'] as const satisfies readonly EventType[];
+import { examineEvent, TOPICS } from './examine-event';
 
 /** Where components/subscription-dead-letters.yaml delivers what no retry could. */
 export const DEAD_LETTER_PATH = '/events/dead-letters';
@@ -26,7 +23,7 @@ export function eventRoutes(parts: IngestParts): Route[] {
  */
 function deadLetterRoute(parts: IngestParts): Route {
   return bulkEventRoute(DEAD_LETTER_PATH, async (entries) => {
-    const seen = entries.map(({ event }) => ({ event, ...examine(event) }));
+    const seen = entries.map(({ event }) => ({ event, ...examineEvent(event) }));
     await ingestEvents({ events: seen.flatMap(({ valid }) => valid ?? []), invalid: [] }, parts);
     await keepDeadLetters(
       seen.flatMap(({ event, topic, detail }) => (detail ? { event, topic, detail } : [])),
@@ -34,15 +31,4 @@ function deadLetterRoute(parts: IngestParts): Route {
     );
     return new Map(entries.map(({ entryId }) => [entryId, 'SUCCESS']));
   });
-}
-
-/** Either the valid event, or what is wrong with it. */
-function examine(event: unknown): { topic: string; valid?: EndOfUse; detail?: string } {
-  const type = (event as { type?: unknown } | null)?.type;
-  const topic = TOPICS.find((known) => known === type);
-  if (!topic) return { topic: 'unknown', detail: 'it is no event that ends a use' };
-  const parsed = cloudEvent(topic).safeParse(event);
-  if (parsed.success) return { topic, valid: parsed.data as EndOfUse };
-  const faults = parsed.error.issues.map((issue) => `${issue.path.join('.') || 'event'}: ${issue.message}`);
-  return { topic, detail: faults.join('; ').slice(0, 2_000) };
 }

@@ -59,7 +59,8 @@ describe('the record of a use', () => {
   it.each([
     ['a NUL', { reason: 'a\u0000b' }, 'NUL'],
     ['half a surrogate pair', { serviceType: 'x\ud83d' }, 'surrogate'],
-    ['a very long text', { serviceType: 'x'.repeat(1_001) }, '1000 characters'],
+    ['a very long text', { serviceType: 'x'.repeat(201) }, '200 characters'],
+    ['much text', { serviceType: '日'.repeat(200) }, '900 bytes'],
     ['a start in antiquity', { startTime: '0001-01-01T00:00:00.000Z' }, 'year 2000'],
   ])('when an event holds %s, then it is said', (_, data, fault) => {
     const event: EndOfUse = taskStopped(data);
