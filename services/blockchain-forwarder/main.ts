@@ -57,7 +57,7 @@ runService('blockchain-forwarder', forwarderConfig, (config, { logger, metrics, 
 
   const wakeLedger = () => running?.wake();
   const ingest = { store: usage, logger, now, newId: randomUUID, wakeLedger };
-  const chain = sinks.find((sink) => sink.anchorOf);
+  const chain = sinks.find((sink) => 'anchorOf' in sink);
 
   return {
     routes: [

@@ -195,6 +195,15 @@ describe('the replay of an event', () => {
     });
   });
 
+  it('when it is replayed very often, then the letter remembers the last 20 acts', async () => {
+    await service.deadLetter({ ...taskStopped(), data: NOBODY });
+    const { id } = await theLetter();
+    for (let time = 0; time < 20; time += 1) await replay(id);
+    await drop(id);
+    const handling = (await theLetter())['handling'] as { action: string }[];
+    expect([handling.length, handling[0]?.action, handling.at(-1)?.action]).toEqual([20, 'replay', 'drop']);
+  });
+
   it('when it is no event that ends a use, or tells of no use, then the answer says so', async () => {
     await service.deadLetter('no JSON');
     expect((await replay((await theLetter()).id)).body).toMatchObject({
