@@ -54,7 +54,9 @@ describe('a correction', () => {
   });
 
   it('when it is made, then it is a leaf of the ledger as every record is', async () => {
+    const wokenBefore = service.woken();
     const { body } = await correct({ capacity: 500 });
+    expect(service.woken()).toBe(wokenBefore + 1);
     const id = body['id'] as string;
     const stored = (await service.store.find([id])).get(id)!;
     expect(stored.usageHash).toBe(await canonicalHash(stored.record));
