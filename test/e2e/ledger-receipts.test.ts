@@ -19,7 +19,10 @@ afterAll(() => fs.rmSync(folder, { recursive: true }));
 
 let usages: Usage[];
 beforeAll(async () => {
-  await publishRaw('usage.ended', Array.from({ length: 5 }, () => taskStopped(userId)));
+  await publishRaw(
+    'usage.ended',
+    Array.from({ length: 5 }, () => taskStopped(userId)),
+  );
   await eventually('all are anchored', async () => {
     usages = await usageOf(token);
     return usages.length === 5 && usages.every(({ state }) => state === 'finalized');
@@ -28,7 +31,8 @@ beforeAll(async () => {
   await askNode(system().evm!.rpcUrl, 'anvil_mine', '0x50');
 });
 
-const receiptOf = (id: string, as = token) => call('GET', `blockchain-forwarder/api/usage/${id}/receipt`, { token: as });
+const receiptOf = (id: string, as = token) =>
+  call('GET', `blockchain-forwarder/api/usage/${id}/receipt`, { token: as });
 
 function file(name: string, content: unknown): string {
   const at = path.join(folder, name);

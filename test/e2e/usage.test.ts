@@ -95,7 +95,11 @@ describe('the end of a use', () => {
       computedHash: usage!.usageHash,
       batch: { batchId, storedRoot: root, computedRoot: root },
       sinks: {
-        evm: { stage: 'finalized', found: true, receipt: { batchId, transactionHash: expect.stringMatching(/^0x/) as string } },
+        evm: {
+          stage: 'finalized',
+          found: true,
+          receipt: { batchId, transactionHash: expect.stringMatching(/^0x/) as string },
+        },
         http: { stage: 'delivered', found: null, receipt: { status: 201 } },
       },
     });

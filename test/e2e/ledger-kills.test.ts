@@ -1,0 +1,148 @@
+import { randomUUID } from 'node:crypto';
+import { usageRecordOf, type EndOfUse } from '../../services/blockchain-forwarder/domain/usage-record';
+import { newEvent } from '../../shared/dapr/outbox';
+import type { CloudEvent } from '../../shared/contracts/events';
+import { askNode } from './support/chain';
+import { E2E_PORT_OFFSET } from './support/e2e-instance';
+import { isSettled, judgeLedger } from './support/ledger-judge';
+import { OwnSystem } from './support/own-system';
+import { eventually } from './support/system';
+
+/** Issue 6: everything that the ledger stands on is killed in turn while ends of uses flow, and nothing is lost or doubled. */
+
+jest.setTimeout(400_000);
+
+const EVENTS = 20_000;
+const ROWS_AT_ONCE = 50;
+const EVENTS_A_ROW = 10;
+const FEED_EVERY_MS = 1_500;
+const KILLED = [
+  'blockchain-forwarder',
+  'daprd-blockchain-forwarder',
+  'nats',
+  'postgres',
+  'chain',
+  'allocation',
+  'daprd-allocation',
+];
+const KILL_EVERY_MS = 4_500;
+const ENV = {
+  RM_INSTANCE: 'ledger-kills',
+  RM_PORT_OFFSET: String(E2E_PORT_OFFSET + 2000),
+  RM_APPS: 'allocation,blockchain-forwarder',
+  DELIVERY_BACK_OFF_CAP_MS: '2000',
+  LEDGER_BATCH_AGE_MS: '1000',
+  // a killed anvil forgets up to a second of blocks: what is final must lie deeper
+  EVM_CONFIRMATIONS: '12',
+};
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+let system: OwnSystem;
+let mining: NodeJS.Timeout;
+beforeAll(async () => {
+  system = await OwnSystem.start(ENV);
+  // while the chain is away nothing is mined
+  mining = setInterval(() => void askNode(system.info.evm!.rpcUrl, 'anvil_mine', '0x1').catch(() => undefined), 500);
+}, 150_000);
+afterAll(async () => {
+  clearInterval(mining);
+  await system.stop();
+});
+
+function released(n: number): CloudEvent<'allocation.released'> {
+  const at = new Date(Date.UTC(2026, 0, 1) + n * 1_000).toISOString();
+  return newEvent('allocation.released', {
+    id: randomUUID(),
+    source: '/allocation',
+    time: at,
+    data: {
+      allocation_id: randomUUID(),
+      resource_pool_id: randomUUID(),
+      service_id: randomUUID(),
+      capacity: 1 + (n % 7),
+      created_at: at,
+      created_by: randomUUID(),
+      task_id: null,
+      released_at: at,
+      duration: 'PT0S',
+      end_reason: 'released',
+      released_by: randomUUID(),
+    },
+  });
+}
+
+/** As transactions of allocation leave them: rows of its outbox, which its relay publishes. The same row twice is one. */
+async function intoOutbox(events: readonly CloudEvent[]): Promise<void> {
+  const rows = Array.from({ length: Math.ceil(events.length / EVENTS_A_ROW) }, (_, n) =>
+    events.slice(n * EVENTS_A_ROW, (n + 1) * EVENTS_A_ROW),
+  );
+  await system.sql(
+    `INSERT INTO state (key, value) SELECT key, convert_to(value, 'UTF8') FROM unnest($1::text[], $2::text[]) AS made(key, value)
+     ON CONFLICT (key) DO NOTHING`,
+    [rows.map(([first]) => `allocation||outbox:${first!.id}`), rows.map((row) => JSON.stringify(row))],
+  );
+}
+
+test('when forwarder, sidecars, broker, database, chain and relay are killed in turn while 20,000 uses end, then each is one record in one anchored batch', async () => {
+  const events = Array.from({ length: EVENTS }, (_, n) => released(n));
+  const began = Date.now();
+  const seconds = () => ((Date.now() - began) / 1_000).toFixed(1);
+  let fed = 0;
+  const feed = async () => {
+    while (fed < EVENTS) {
+      const wave = events.slice(fed, fed + ROWS_AT_ONCE * EVENTS_A_ROW);
+      try {
+        await intoOutbox(wave);
+        fed += wave.length;
+      } catch {
+        // the database is away: the same wave again
+      }
+      await pause(FEED_EVERY_MS);
+    }
+  };
+  const kills: string[] = [];
+  const killInTurn = async () => {
+    while (fed < EVENTS) {
+      await pause(KILL_EVERY_MS);
+      const name = KILLED[kills.length % KILLED.length]!;
+      system.kill(name);
+      kills.push(name);
+    }
+  };
+  await Promise.all([feed(), killInTurn()]);
+  const flowed = seconds();
+  const stored = async () =>
+    Number(
+      (
+        await system.sql<{ count: string }>(`SELECT count(*) FROM state WHERE key LIKE 'blockchain-forwarder||usage:%'`)
+      )[0]?.count,
+    );
+  await eventually(
+    'all are stored',
+    () =>
+      stored().then(
+        (count) => count >= EVENTS,
+        () => false,
+      ),
+    120_000,
+  );
+  const allStored = seconds();
+  await eventually('nothing waits', () => isSettled(system).catch(() => false), 120_000);
+
+  const { faults, ids, batches } = await judgeLedger(system);
+  console.log(
+    `${EVENTS} ends of uses in ${flowed} s with ${kills.length} kills (${kills.join(', ')}); all stored after ${allStored} s, ` +
+      `anchored after ${seconds()} s: ${ids.length} records in ${batches.length} batches, ${faults.length} faults`,
+  );
+  expect(faults).toEqual([]);
+  expect(new Set(kills)).toEqual(new Set(KILLED));
+  expect(ids.slice().sort()).toEqual(events.map(({ id }) => id).sort());
+  const records = new Map(
+    (await system.rows<{ record: { id: string } }>('blockchain-forwarder', 'usage:')).map(({ record }) => [
+      record.id,
+      record,
+    ]),
+  );
+  for (const event of events) expect(records.get(event.id)).toEqual(usageRecordOf(event as EndOfUse));
+  expect(await system.rows('blockchain-forwarder', 'dead:')).toEqual([]);
+});
