@@ -28,7 +28,7 @@ const KILLED = [
 const KILL_EVERY_MS = 4_500;
 const ENV = {
   RM_INSTANCE: 'ledger-kills',
-  RM_PORT_OFFSET: String(E2E_PORT_OFFSET + 2000),
+  RM_PORT_OFFSET: String(E2E_PORT_OFFSET + 500),
   RM_APPS: 'allocation,blockchain-forwarder',
   DELIVERY_BACK_OFF_CAP_MS: '2000',
   LEDGER_BATCH_AGE_MS: '1000',
@@ -46,7 +46,8 @@ beforeAll(async () => {
 }, 150_000);
 afterAll(async () => {
   clearInterval(mining);
-  await system.stop();
+  // it may not have come up
+  await (system as OwnSystem | undefined)?.stop();
 });
 
 function released(n: number): CloudEvent<'allocation.released'> {

@@ -55,8 +55,8 @@ export function taskStopped(userId: string, data: Record<string, unknown> = {}):
   };
 }
 
-async function withNats<T>(work: (connection: NatsConnection) => Promise<T>): Promise<T> {
-  const connection = await connect({ servers: system().natsUrl });
+async function withNats<T>(servers: string, work: (connection: NatsConnection) => Promise<T>): Promise<T> {
+  const connection = await connect({ servers });
   try {
     return await work(connection);
   } finally {
@@ -66,7 +66,11 @@ async function withNats<T>(work: (connection: NatsConnection) => Promise<T>): Pr
 
 /** Straight to the broker, each under a message id of its own: as a relay that sends twice, or as a stranger. */
 export function publishRaw(topic: string, ...messages: (object | string)[]): Promise<void> {
-  return withNats(async (connection) => {
+  return publishAt(system().natsUrl, topic, ...messages);
+}
+
+export function publishAt(natsUrl: string, topic: string, ...messages: (object | string)[]): Promise<void> {
+  return withNats(natsUrl, async (connection) => {
     const stream = jetstream(connection);
     for (const message of messages) {
       const payload = typeof message === 'string' ? message : JSON.stringify(message);
@@ -77,7 +81,7 @@ export function publishRaw(topic: string, ...messages: (object | string)[]): Pro
 
 /** Messages that the dead-letter stream holds for a topic. */
 export function deadLettersInStream(topic: string): Promise<number> {
-  return withNats(async (connection) => {
+  return withNats(system().natsUrl, async (connection) => {
     const manager = await jetstreamManager(connection);
     const subject = `dead.${topic}`;
     const { state } = await manager.streams.info('dead-letters', { subjects_filter: subject });
