@@ -39,7 +39,10 @@ export class Database {
   private etags = 0;
   private committed: Transaction[] = [];
 
-  constructor(private readonly scheduler: Scheduler) {}
+  constructor(
+    private readonly scheduler: Scheduler,
+    private readonly count: (what: string) => void,
+  ) {}
 
   /** The database for one process. */
   sideOf(by: string): StateSide {
@@ -69,6 +72,7 @@ export class Database {
     await this.scheduler.sleep(this.scheduler.between(0.1, 3), `${by} commits`);
     this.underWay -= 1;
     const refused = operations.find((operation) => !this.allows(operation));
+    if (refused) this.count(`refused: ${keyOf(refused).split(':')[0]}`);
     if (refused) throw new ConflictError(`${keyOf(refused)} is not as it was read`);
     const written = operations.map((operation) => this.write(operation, createdAt));
     this.committed.push({ by, written });

@@ -2,7 +2,7 @@ import { drawWeather, FAIR, Network } from '../../../../shared/testing/simulatio
 import { isolated } from '../../../../shared/testing/simulation/isolation';
 import { Scheduler } from '../../../../shared/testing/simulation/scheduler';
 import type { Plant } from './replica';
-import { World } from './world';
+import { OUTSIDE, World } from './world';
 
 /** Milliseconds after the storm in which all that was begun must have come to its end. */
 const SETTLING = 30_000;
@@ -20,11 +20,12 @@ export interface Run {
  * which everything must come right. Ends with the first invariant that does not hold.
  */
 export function simulate(seed: number, plant: Plant = {}): Promise<Run> {
-  return isolated(() => run(seed, plant));
+  const scheduler = new Scheduler(seed);
+  const randomBytes = (length: number) => Buffer.from(Array.from({ length }, () => scheduler.whole(0, 255)));
+  return isolated(() => run(scheduler, plant), { randomBytes });
 }
 
-async function run(seed: number, plant: Plant): Promise<Run> {
-  const scheduler = new Scheduler(seed);
+async function run(scheduler: Scheduler, plant: Plant): Promise<Run> {
   const weather = scheduler.chance(0.15) ? FAIR : drawWeather(scheduler);
   const network = new Network(scheduler, weather);
   const world = new World(scheduler, network, plant);
@@ -39,8 +40,7 @@ async function run(seed: number, plant: Plant): Promise<Run> {
     failure = await world.fault();
     const left = failure ? undefined : await world.unsettled();
     if (failure || left === undefined) break;
-    if (!(await scheduler.step(storm + SETTLING)))
-      failure = { invariant: 'in the end all has come right', detail: left };
+    if (!(await scheduler.step(storm + SETTLING))) failure = { invariant: OUTSIDE.end, detail: left };
   }
   const done = { steps: scheduler.trace.length, hash: scheduler.hash(), tally: world.uses.tally };
   return failure ? { ...done, failure: { ...failure, report: report(scheduler, failure) } } : done;

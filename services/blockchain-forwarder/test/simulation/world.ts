@@ -1,13 +1,14 @@
 import { FAIR, Network, drawWeather } from '../../../../shared/testing/simulation/network';
 import type { Scheduler } from '../../../../shared/testing/simulation/scheduler';
 import type { BatchLimits } from '../../domain/batch';
-import { FINAL_STAGES } from '../../domain/delivery';
+import type { DeadLetter } from '../../domain/dead-letter';
+import { FINAL_STAGES, type SinkState } from '../../domain/delivery';
 import { Archive, ArchiveSink, type ArchiveHabits } from './archive';
 import { Broker } from './broker';
 import { Cluster } from './cluster';
 import { Content } from './content';
-import { Database } from './database';
-import { broken } from './invariants';
+import { Database, type Transaction } from './database';
+import { broken, rowsOf } from './invariants';
 import { faultOfArchive } from './invariants-of-sinks';
 import { Publisher } from './publisher';
 import type { Plant } from './replica';
@@ -19,6 +20,7 @@ export const OUTSIDE = {
   acknowledged: 'what is acknowledged is kept',
   waits: 'in fair weather nothing waits longer than a batch may be old',
   loops: 'nothing fails but by the weather',
+  end: 'in the end all has come right',
 } as const;
 
 /** In fair weather, from when a batch is due until it is closed: a look, and the batches that are due before it. */
@@ -58,7 +60,7 @@ export class World {
       bytes: scheduler.pick([1_000, 5_000, 1_000_000]),
       ageMs: scheduler.whole(100, 1_500),
     };
-    this.database = new Database(scheduler);
+    this.database = new Database(scheduler, count);
     this.archive = new Archive(scheduler.chance(0.5) ? 0.1 : 0);
     this.wayToSinks = new Network(scheduler, isFair ? FAIR : drawWeather(scheduler));
     this.habits = { window: scheduler.whole(1, 4), slow: isFair ? 0 : scheduler.pick([0, 0.05, 0.2]) };
@@ -113,6 +115,7 @@ export class World {
     const { content, uses, limits, scheduler } = this;
     for (const transaction of this.database.takeCommitted()) {
       content.apply(transaction);
+      this.count(transaction);
       const found = await broken({ transaction, content, uses, limits, now: scheduler.now() });
       if (found) return found;
     }
@@ -128,6 +131,17 @@ export class World {
       if (detail !== undefined) return { invariant: OUTSIDE.archive, detail };
     }
     return this.waitingTooLong();
+  }
+
+  private count(transaction: Transaction): void {
+    if (rowsOf(transaction, 'batch').length > 0) this.uses.count('batch');
+    for (const { after } of rowsOf<DeadLetter>(transaction, 'dead')) this.uses.count(`letter: ${after?.reason}`);
+    for (const { before, after } of rowsOf<SinkState>(transaction, 'sink')) {
+      const [from, to] = [before?.lease?.holder, after?.lease?.holder];
+      if (from && !to) this.uses.count('lease given up');
+      if (from && to && from !== to) this.uses.count('lease taken over');
+      if (after?.failures) this.uses.count('trouble with a sink');
+    }
   }
 
   private waitingTooLong(): { invariant: string; detail: string } | undefined {
