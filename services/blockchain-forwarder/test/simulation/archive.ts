@@ -2,6 +2,7 @@ import { unavailable } from '../../../../shared/errors';
 import type { Life, Scheduler } from '../../../../shared/testing/simulation/scheduler';
 import type { Batch } from '../../domain/batch';
 import type { LedgerSink, OpenBatch, Refusal, StepParts, StepResult } from '../../ports/ledger-sink';
+import type { Content } from './content';
 
 /** What the archive was given, a batch each. */
 export interface Taken {
@@ -100,4 +101,15 @@ export class ArchiveSink implements LedgerSink<Progress> {
   reopened(progress: Progress): Progress {
     return progress;
   }
+}
+
+/** What the archive was given, beside what is stored. */
+export function faultOfArchive({ taken }: Archive, content: Content): string | undefined {
+  for (const [index, { batchId, root, recordIds }] of taken.entries()) {
+    if (batchId !== index + 1) return `batch ${batchId} came as number ${index + 1}`;
+    const ids = (content.leaves.get(String(batchId)) ?? []).map(([id]) => id);
+    if (root !== content.batches.get(String(batchId))?.root || String(ids) !== String(recordIds))
+      return `batch ${batchId} came otherwise than it is stored`;
+  }
+  return undefined;
 }

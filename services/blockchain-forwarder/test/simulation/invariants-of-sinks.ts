@@ -1,6 +1,5 @@
 import { FINAL_STAGES, STAGES, type Delivery, type SinkState } from '../../domain/delivery';
-import type { Archive } from './archive';
-import { rowOf, type Content } from './content';
+import { rowOf } from './content';
 import { rowsOf, type Invariant } from './invariants';
 
 export const OF_SINKS: Record<string, Invariant> = {
@@ -37,14 +36,3 @@ export const OF_SINKS: Record<string, Invariant> = {
     return undefined;
   },
 };
-
-/** What the archive was given, beside what is stored. */
-export function faultOfArchive({ taken }: Archive, content: Content): string | undefined {
-  for (const [index, { batchId, root, recordIds }] of taken.entries()) {
-    if (batchId !== index + 1) return `batch ${batchId} came as number ${index + 1}`;
-    const ids = (content.leaves.get(String(batchId)) ?? []).map(([id]) => id);
-    if (root !== content.batches.get(String(batchId))?.root || String(ids) !== String(recordIds))
-      return `batch ${batchId} came otherwise than it is stored`;
-  }
-  return undefined;
-}

@@ -154,7 +154,7 @@ export const PLANTED: readonly PlantedFault[] = [
   },
   {
     name: 'a sink that acts before what it does is written down',
-    breaks: OUTSIDE.archive,
+    breaks: OUTSIDE.sinks,
     plant: () =>
       stepping(async (sink, open, parts) => {
         const first = await sink.step(open, parts);

@@ -22,13 +22,16 @@ export interface Run {
 export function simulate(seed: number, plant: Plant = {}): Promise<Run> {
   const scheduler = new Scheduler(seed);
   const randomBytes = (length: number) => Buffer.from(Array.from({ length }, () => scheduler.whole(0, 255)));
-  return isolated(() => run(scheduler, plant), { randomBytes });
+  const setTimeout = (work: () => void, ms = 0) => scheduler.after(ms, 'a timer of a sink', work);
+  const clearTimeout = (callOff: unknown) => (callOff as () => void)();
+  const network = new Network(scheduler, scheduler.chance(0.15) ? FAIR : drawWeather(scheduler));
+  const world = new World(scheduler, network, plant);
+  const { fetch } = world.outside.web;
+  const given = { randomBytes, setTimeout, clearTimeout, fetch: fetch as typeof globalThis.fetch };
+  return isolated(() => run(scheduler, network, world), given);
 }
 
-async function run(scheduler: Scheduler, plant: Plant): Promise<Run> {
-  const weather = scheduler.chance(0.15) ? FAIR : drawWeather(scheduler);
-  const network = new Network(scheduler, weather);
-  const world = new World(scheduler, network, plant);
+async function run(scheduler: Scheduler, network: Network, world: World): Promise<Run> {
   const storm = scheduler.between(1_000, 3_000);
   let failure: { invariant: string; detail: string } | undefined;
   while (!failure && (await scheduler.step(storm))) {

@@ -1,22 +1,21 @@
-import { FAIR, Network, drawWeather } from '../../../../shared/testing/simulation/network';
+import { FAIR, type Network } from '../../../../shared/testing/simulation/network';
 import type { Scheduler } from '../../../../shared/testing/simulation/scheduler';
 import type { BatchLimits } from '../../domain/batch';
 import type { DeadLetter } from '../../domain/dead-letter';
 import { FINAL_STAGES, type SinkState } from '../../domain/delivery';
-import { Archive, ArchiveSink, type ArchiveHabits } from './archive';
 import { Broker } from './broker';
 import { Cluster } from './cluster';
 import { Content } from './content';
 import { Database, type Transaction } from './database';
 import { broken, rowsOf } from './invariants';
-import { faultOfArchive } from './invariants-of-sinks';
+import { Outside } from './outside';
 import { Publisher } from './publisher';
 import type { Plant } from './replica';
 import { notKept, Uses } from './uses';
 
 /** What must hold beside what is looked at in each transaction. */
 export const OUTSIDE = {
-  archive: 'a sink gets every batch once, in its order, as it is stored',
+  sinks: 'a sink gets every batch once, in its order, as it is stored',
   acknowledged: 'what is acknowledged is kept',
   waits: 'in fair weather nothing waits longer than a batch may be old',
   loops: 'nothing fails but by the weather',
@@ -32,17 +31,14 @@ const SLACK_AFTER_STORM_MS = 6_000;
 export class World {
   readonly uses: Uses;
   readonly cluster: Cluster;
+  readonly outside: Outside;
   private readonly content = new Content();
   private readonly database: Database;
-  private readonly archive: Archive;
   private readonly broker: Broker;
   private readonly publishers: Publisher[];
-  private readonly wayToSinks: Network;
   private readonly limits: BatchLimits;
-  private readonly habits: ArchiveHabits;
   private readonly wrong: string[] = [];
   private acknowledged: string[] = [];
-  private archived = 0;
   /** Since when the weather is fair. */
   private fair: { since: number; slack: number } | undefined;
 
@@ -61,9 +57,7 @@ export class World {
       ageMs: scheduler.whole(100, 1_500),
     };
     this.database = new Database(scheduler, count);
-    this.archive = new Archive(scheduler.chance(0.5) ? 0.1 : 0);
-    this.wayToSinks = new Network(scheduler, isFair ? FAIR : drawWeather(scheduler));
-    this.habits = { window: scheduler.whole(1, 4), slow: isFair ? 0 : scheduler.pick([0, 0.05, 0.2]) };
+    this.outside = new Outside(scheduler, isFair, count);
     this.cluster = new Cluster(scheduler.whole(1, 3), {
       ...{ scheduler, network, plant, count, database: this.database },
       wrong: (fault) => void this.wrong.push(fault),
@@ -71,7 +65,7 @@ export class World {
         limits: this.limits,
         leaseMs: scheduler.pick([300, 1_000, 3_000]),
         idleMs: 500,
-        sinksOf: (life) => [new ArchiveSink(life, this.wayToSinks.connect(this.archive, life), scheduler, this.habits)],
+        sinksOf: (life) => this.outside.sinksOf(life),
       },
     });
     this.broker = new Broker(
@@ -91,10 +85,6 @@ export class World {
       { length: scheduler.whole(1, 3) },
       (_, index) => new Publisher(`publisher ${index + 1}`, { scheduler, broker, uses }, doubt),
     );
-    if (!isFair && scheduler.chance(0.3)) {
-      const close = () => void (this.archive.isDown = true);
-      scheduler.after(scheduler.between(0, 1_000), 'the archive closes', close);
-    }
   }
 
   /** No more faults; what was broken works again. */
@@ -102,11 +92,9 @@ export class World {
     const { scheduler } = this;
     this.fair ??= { since: scheduler.elapsed, slack: SLACK_AFTER_STORM_MS };
     this.network.weather = FAIR;
-    this.wayToSinks.weather = FAIR;
+    this.outside.calm();
     this.broker.habits = { ...this.broker.habits, ackWaitMs: 1_500, again: 0 };
     for (const publisher of this.publishers) publisher.doubt = 0;
-    this.archive.isDown = false;
-    this.habits.slow = 0;
     this.cluster.startAll();
   }
 
@@ -125,11 +113,8 @@ export class World {
       const lost = await notKept(text, content, uses);
       if (lost !== undefined) return { invariant: OUTSIDE.acknowledged, detail: lost };
     }
-    if (this.archive.taken.length > this.archived) {
-      this.archived = this.archive.taken.length;
-      const detail = faultOfArchive(this.archive, content);
-      if (detail !== undefined) return { invariant: OUTSIDE.archive, detail };
-    }
+    const detail = this.outside.fault(content);
+    if (detail !== undefined) return { invariant: OUTSIDE.sinks, detail };
     return this.waitingTooLong();
   }
 
@@ -155,20 +140,20 @@ export class World {
 
   /** What must yet come to its end, or should never have come about. */
   async unsettled(): Promise<string | undefined> {
-    const { content, uses, archive } = this;
+    const { content, uses, outside } = this;
     if (!this.publishers.every(({ isDone }) => isDone)) return 'publishers have more to tell';
     if (this.broker.waiting > 0) return `${this.broker.waiting} messages wait`;
-    if (this.network.underWay + this.wayToSinks.underWay + this.database.underWay > 0)
-      return 'requests are on their way';
+    if (this.network.underWay + outside.underWay + this.database.underWay > 0) return 'requests are on their way';
     if (content.chunks.size > 0) return `${content.chunks.size} chunks wait for a batch`;
     const open = [...content.deliveries.values()].filter(({ stage }) => !FINAL_STAGES.includes(stage));
     if (open.length > 0) return `batch ${open[0]?.batchId} is ${open[0]?.stage} at ${open[0]?.sink}`;
-    const { size } = content.batches;
-    if (content.deliveries.size < size || archive.taken.length < size) return 'the archive does not have all batches';
+    if (content.deliveries.size < content.batches.size * outside.sinks) return 'sinks have more to begin';
+    const left = outside.left(content);
+    if (left !== undefined) return left;
     const ids = [...uses.variants.keys()];
     if (ids.length !== content.usages.size) return `${ids.length} uses were told, ${content.usages.size} are recorded`;
     const expected = [...uses.variants.values()].reduce((sum, each) => sum + each.length - 1, uses.refused.size);
-    const missing = expected + archive.refused.size - content.letters.size;
+    const missing = expected + outside.refused - content.letters.size;
     return missing === 0 ? undefined : `${missing} more dead letters are to be than ${content.letters.size}`;
   }
 }
