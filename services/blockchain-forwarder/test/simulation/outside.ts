@@ -10,6 +10,8 @@ import type { Content } from './content';
 import { faultOfService, UsageService } from './usage-service';
 import { Web } from './web';
 
+const GWEI = 1_000_000_000n;
+
 /** The places outside to which the ledger goes: an archive always, a service and a chain in some runs. */
 export class Outside {
   readonly web: Web;
@@ -18,6 +20,8 @@ export class Outside {
   private readonly habits: ArchiveHabits;
   private readonly service: UsageService;
   private readonly chain = new Chain();
+  /** Of the chain: probabilities a block. */
+  private readonly mishaps: { dropping: number; forgetting: number; intruding: number; changing: number };
   private readonly with: { service: boolean; chain: boolean };
   private isCalm: boolean;
 
@@ -33,6 +37,12 @@ export class Outside {
     this.habits = { window: scheduler.whole(1, 4), slow: sometimes(scheduler.pick([0.05, 0.2])) };
     this.service = new UsageService(scheduler, scheduler.chance(0.5) ? 0.1 : 0);
     this.service.failing = sometimes(0.2);
+    this.mishaps = {
+      dropping: sometimes(0.25),
+      forgetting: sometimes(0.2),
+      intruding: sometimes(0.2),
+      changing: sometimes(0.3),
+    };
     this.with = { service: scheduler.chance(0.4), chain: scheduler.chance(0.5) };
     this.web = new Web(this.network, { service: this.service.site, node: (body) => this.node(body) });
     if (this.with.chain) this.tick();
@@ -49,7 +59,7 @@ export class Outside {
     const options = { rpcUrl: `http://node/${name}`, chainId: 31_337, contract: ACCOUNT, signer: SIGNER };
     const anchor = new EvmAnchor({ ...options, stuckMs: 1_500, pollMs: 200 });
     const sinks: LedgerSink[] = [archive];
-    if (this.with.service) sinks.push(service as LedgerSink);
+    if (this.with.service) sinks.push(service);
     // what it asks a chain at start has tests of its own
     if (this.with.chain) sinks.push(replacing(anchor as LedgerSink, { check: () => Promise.resolve() }));
     return sinks;
@@ -65,7 +75,7 @@ export class Outside {
     this.archive.isDown = false;
     this.habits.slow = 0;
     this.service.failing = 0;
-    this.chain.baseFee = 1_000_000_000n;
+    this.chain.baseFee = GWEI;
   }
 
   /** What places were given, beside what is stored. */
@@ -115,21 +125,22 @@ export class Outside {
   /** A block comes, and what happens to chains. */
   private tick(): void {
     const { scheduler, chain } = this;
-    scheduler.after(scheduler.between(100, 400), 'a block comes', () => {
-      const mishap = this.isCalm ? 1 : scheduler.random();
-      if (mishap < 0.06)
-        this.note('reorganised', () => chain.reorganise(scheduler.whole(1, 5), () => scheduler.chance(0.5)));
-      else if (mishap < 0.1) this.note('pool forgotten', () => chain.forget(() => scheduler.chance(0.7)));
-      else if (mishap < 0.14) this.note('nonce of somebody else', () => chain.intrude(scheduler.whole(0, 2)));
-      else if (mishap < 0.2) {
-        this.note('fee', () => (chain.baseFee = BigInt(scheduler.whole(1, 20)) * 1_000_000_000n));
+    scheduler.after(scheduler.between(50, 300), 'a block comes', () => {
+      const { dropping, forgetting, intruding, changing } = this.mishaps;
+      if (!this.isCalm) {
+        const back = () => scheduler.chance(0.5);
+        this.perhaps(dropping, 'reorganised', () => chain.reorganise(scheduler.whole(1, 5), back));
+        this.perhaps(forgetting, 'pool forgotten', () => chain.forget(() => scheduler.chance(0.7)));
+        this.perhaps(intruding, 'nonce of somebody else', () => chain.intrude(scheduler.whole(0, 2)));
+        this.perhaps(changing, 'fee', () => (chain.baseFee = BigInt(scheduler.whole(1, 20)) * GWEI));
       }
       chain.mine(scheduler.whole(1, 16));
       this.tick();
     });
   }
 
-  private note(what: string, happen: () => void): void {
+  private perhaps(probability: number, what: string, happen: () => void): void {
+    if (!this.scheduler.chance(probability)) return;
     this.count(`chain: ${what}`);
     this.scheduler.note(what);
     happen();

@@ -2,6 +2,7 @@ import { ConflictError } from '../../../../shared/dapr/sidecar-error';
 import { keyOf, type StateOperation } from '../../../../shared/dapr/sidecar';
 import { replacing } from '../../../../shared/testing/simulation/replacing';
 import type { Entry } from '../../domain/batch';
+import type { Stage } from '../../domain/delivery';
 import type { LedgerSink, OpenBatch, StepParts } from '../../ports/ledger-sink';
 import { OUTSIDE } from './world';
 import type { Plant } from './replica';
@@ -166,6 +167,16 @@ export const PLANTED: readonly PlantedFault[] = [
       }),
   },
   {
+    name: 'a sink that takes what is in a block for final',
+    breaks: OUTSIDE.sinks,
+    plant: () => told('mined', 'finalized'),
+  },
+  {
+    name: 'a sink that takes a service that was asked for one that has all',
+    breaks: OUTSIDE.end,
+    plant: () => told('pending', 'delivered'),
+  },
+  {
     name: 'a sink whose steps fail instead of telling of trouble',
     breaks: OUTSIDE.loops,
     plant: () =>
@@ -209,4 +220,13 @@ function stepping(
   step: (sink: LedgerSink, open: readonly OpenBatch<unknown>[], parts: StepParts) => ReturnType<LedgerSink['step']>,
 ): Plant {
   return { sink: (sink) => replacing(sink, { step: (open, parts) => step(sink, open, parts) }) };
+}
+
+/** Sinks that tell of one stage where they have come to another. */
+function told(stage: Stage, instead: Stage): Plant {
+  return stepping(async (sink, open, parts) => {
+    const result = await sink.step(open, parts);
+    const advances = result.advances.map((each) => (each.stage === stage ? { ...each, stage: instead } : each));
+    return { ...result, advances };
+  });
 }

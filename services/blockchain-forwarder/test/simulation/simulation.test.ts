@@ -34,6 +34,17 @@ const REACHED = [
   'letter: usage.unusable',
   'letter: usage.content_mismatch',
   'letter: sink.refused',
+  'archive: delivered',
+  'http: delivered',
+  'evm: submitted',
+  'evm: mined',
+  'evm: finalized',
+  'taken back by the chain',
+  'transaction replaced',
+  'chain: reorganised',
+  'chain: pool forgotten',
+  'chain: nonce of somebody else',
+  'chain: fee',
 ];
 
 test(

@@ -2,7 +2,7 @@ import { FAIR, type Network } from '../../../../shared/testing/simulation/networ
 import type { Scheduler } from '../../../../shared/testing/simulation/scheduler';
 import type { BatchLimits } from '../../domain/batch';
 import type { DeadLetter } from '../../domain/dead-letter';
-import { FINAL_STAGES, type SinkState } from '../../domain/delivery';
+import { FINAL_STAGES, type Delivery, type SinkState } from '../../domain/delivery';
 import { Broker } from './broker';
 import { Cluster } from './cluster';
 import { Content } from './content';
@@ -121,6 +121,14 @@ export class World {
   private count(transaction: Transaction): void {
     if (rowsOf(transaction, 'batch').length > 0) this.uses.count('batch');
     for (const { after } of rowsOf<DeadLetter>(transaction, 'dead')) this.uses.count(`letter: ${after?.reason}`);
+    for (const { before, after } of rowsOf<Delivery>(transaction, 'delivery')) {
+      if (!after || before?.stage === after.stage) continue;
+      const isBack = before?.stage === 'mined' && after.stage === 'submitted';
+      this.uses.count(isBack ? 'taken back by the chain' : `${after.sink}: ${after.stage}`);
+    }
+    for (const { after } of rowsOf<{ attempts?: unknown[] }>(transaction, 'progress')) {
+      if ((after?.attempts?.length ?? 0) > 1) this.uses.count('transaction replaced');
+    }
     for (const { before, after } of rowsOf<SinkState>(transaction, 'sink')) {
       const [from, to] = [before?.lease?.holder, after?.lease?.holder];
       if (from && !to) this.uses.count('lease given up');
