@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { ZERO_ROOT, type Batch } from '../../domain/batch';
 import { canonicalText } from '../../domain/canonical-hash';
 import type { BatchRow, Content } from './content';
-import { rowsOf, type Invariant } from './invariants';
+import { rowsOf, type Invariant } from './seen';
 
 export const OF_BATCHES: Record<string, Invariant> = {
   'batches follow each other without a gap, and never change': ({ transaction, content }) => {

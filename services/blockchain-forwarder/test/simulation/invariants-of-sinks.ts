@@ -1,6 +1,6 @@
 import { FINAL_STAGES, STAGES, type Delivery, type SinkState } from '../../domain/delivery';
 import { rowOf } from './content';
-import { rowsOf, type Invariant } from './invariants';
+import { rowsOf, type Invariant } from './seen';
 
 export const OF_SINKS: Record<string, Invariant> = {
   'only who holds the lease of a sink writes for it': ({ transaction, content, now }) => {

@@ -1,26 +1,12 @@
-import type { BatchLimits } from '../../domain/batch';
 import { canonicalHash } from '../../domain/canonical-hash';
 import type { DeadLetter } from '../../domain/dead-letter';
 import { leafOf } from '../../domain/leaf';
 import type { StoredUsage, EndOfUse } from '../../domain/usage-record';
-import { rowOf, type Content } from './content';
-import type { Transaction, Written } from './database';
+import type { Content } from './content';
 import { OF_BATCHES } from './invariants-of-batches';
 import { OF_SINKS } from './invariants-of-sinks';
+import { rowsOf, type Invariant, type Seen } from './seen';
 import { contentHashOf, recordOf, textOf, type Uses } from './uses';
-
-/** What was just written, and all that is there now. */
-export interface Seen {
-  transaction: Transaction;
-  content: Content;
-  uses: Uses;
-  limits: BatchLimits;
-  /** RFC 3339. */
-  now: string;
-}
-
-/** Says what is wrong, or nothing. */
-export type Invariant = (seen: Seen) => string | undefined | Promise<string | undefined>;
 
 /** What must hold of the stored rows after every transaction. */
 const INVARIANTS: Record<string, Invariant> = {
@@ -95,15 +81,6 @@ async function faultOfLetter({ reason, event }: DeadLetter, content: Content, us
 export async function variantOf(uses: Uses, id: string, contentHash: string): Promise<EndOfUse | undefined> {
   for (const event of uses.variants.get(id) ?? []) if ((await contentHashOf(event)) === contentHash) return event;
   return undefined;
-}
-
-/** The rows of a kind that a transaction changed. */
-export function rowsOf<T>({ written }: Transaction, kind: string): { id: string; before?: T; after?: T }[] {
-  const valueOf = (name: 'before' | 'after', { [name]: text }: Written) =>
-    text === undefined ? {} : { [name]: JSON.parse(text) as T };
-  return written
-    .filter(({ key }) => rowOf(key).kind === kind)
-    .map((row) => ({ id: rowOf(row.key).id, ...valueOf('before', row), ...valueOf('after', row) }));
 }
 
 const NAMED = Object.entries(INVARIANTS);

@@ -15,8 +15,10 @@ export class Publisher {
     private readonly parts: { scheduler: Scheduler; broker: Broker; uses: Uses },
     /** Probability that a bundle was taken, and the relay does not know. */
     public doubt: number,
+    /** How many times as much as others it has to tell, at once. */
+    private readonly size: number,
   ) {
-    this.left = parts.scheduler.whole(3, 25);
+    this.left = size * parts.scheduler.whole(3, 25);
     this.next();
     this.relay();
   }
@@ -29,7 +31,7 @@ export class Publisher {
   private next(): void {
     const { scheduler, uses } = this.parts;
     scheduler.after(scheduler.between(0, 400), `${this.name}: uses end`, () => {
-      const ended = Math.min(this.left, scheduler.whole(1, 6));
+      const ended = Math.min(this.left, this.size * scheduler.whole(1, 6));
       this.left -= ended;
       for (let index = 0; index < ended; index += 1) this.outbox.push(uses.draw());
       if (this.left > 0) this.next();
@@ -39,7 +41,7 @@ export class Publisher {
   private relay(): void {
     const { scheduler, broker } = this.parts;
     scheduler.after(scheduler.between(20, 300), `${this.name}: its relay looks`, () => {
-      const found = this.outbox.slice(0, scheduler.whole(1, 12));
+      const found = this.outbox.slice(0, this.size * scheduler.whole(1, 12));
       while (found.length > 0) {
         const bundle = found.splice(0, scheduler.whole(1, found.length));
         if (scheduler.chance(this.doubt)) {

@@ -8,6 +8,7 @@ import type { Answer } from './web';
 export class UsageService {
   readonly accepted = new Map<string, UsageRecord>();
   readonly refused = new Set<string>();
+  private readonly given: { usageHash: string; metadata: UsageRecord }[] = [];
   /** Probability of a request that fails. */
   failing = 0;
 
@@ -15,6 +16,11 @@ export class UsageService {
     private readonly scheduler: Scheduler,
     private readonly refusing: number,
   ) {}
+
+  /** What it was given since this was asked last. */
+  takeGiven(): { usageHash: string; metadata: UsageRecord }[] {
+    return this.given.splice(0);
+  }
 
   readonly site = (body: unknown): Answer => {
     const { usageHash, metadata } = body as { usageHash: string; metadata: UsageRecord };
@@ -32,13 +38,14 @@ export class UsageService {
       return { status: 422, body: 'not to our taste' };
     }
     this.accepted.set(usageHash, metadata);
+    this.given.push({ usageHash, metadata });
     return { status: 201, body: { receipt: usageHash.slice(2, 10) } };
   };
 }
 
 /** What the service was given, beside what is stored. */
-export function faultOfService({ accepted }: UsageService, content: Content): string | undefined {
-  for (const [usageHash, metadata] of accepted) {
+export function faultOfService(service: UsageService, content: Content): string | undefined {
+  for (const { usageHash, metadata } of service.takeGiven()) {
     const stored = content.usages.get(metadata.id);
     if (stored?.usageHash !== usageHash || textOf(stored.record) !== textOf(metadata))
       return `${metadata.id} came otherwise than it is stored`;

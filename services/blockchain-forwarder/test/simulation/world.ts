@@ -7,10 +7,11 @@ import { Broker } from './broker';
 import { Cluster } from './cluster';
 import { Content } from './content';
 import { Database, type Transaction } from './database';
-import { broken, rowsOf } from './invariants';
+import { broken } from './invariants';
 import { Outside } from './outside';
 import { Publisher } from './publisher';
 import type { Plant } from './replica';
+import { rowsOf } from './seen';
 import { notKept, Uses } from './uses';
 
 /** What must hold beside what is looked at in each transaction. */
@@ -81,9 +82,11 @@ export class World {
     );
     const doubt = isFair ? 0 : scheduler.pick([0, 0.3]);
     const { broker, uses } = this;
+    // so that a bundle now and then is more than one transaction takes
+    const size = scheduler.chance(0.04) ? 20 : 1;
     this.publishers = Array.from(
       { length: scheduler.whole(1, 3) },
-      (_, index) => new Publisher(`publisher ${index + 1}`, { scheduler, broker, uses }, doubt),
+      (_, index) => new Publisher(`publisher ${index + 1}`, { scheduler, broker, uses }, doubt, size),
     );
   }
 
@@ -101,7 +104,8 @@ export class World {
   /** What the last step made wrong. */
   async fault(): Promise<{ invariant: string; detail: string } | undefined> {
     const { content, uses, limits, scheduler } = this;
-    for (const transaction of this.database.takeCommitted()) {
+    const committed = this.database.takeCommitted();
+    for (const transaction of committed) {
       content.apply(transaction);
       this.count(transaction);
       const found = await broken({ transaction, content, uses, limits, now: scheduler.now() });
@@ -113,7 +117,7 @@ export class World {
       const lost = await notKept(text, content, uses);
       if (lost !== undefined) return { invariant: OUTSIDE.acknowledged, detail: lost };
     }
-    const detail = this.outside.fault(content);
+    const detail = this.outside.fault(content, committed.length > 0);
     if (detail !== undefined) return { invariant: OUTSIDE.sinks, detail };
     return this.waitingTooLong();
   }
