@@ -1,6 +1,6 @@
 import { decodeFunctionData, encodeErrorResult, encodeFunctionResult, keccak256, numberToHex, stringToHex } from 'viem';
 import { encodeAbiParameters, encodeEventTopics, hexToString, type Hex } from 'viem';
-import { ledgerAnchorAbi as abi } from '../../adapters/anchor/ledger-anchor-abi';
+import { ledgerAnchorAbi as abi } from '../../adapters/sinks/evm/ledger-anchor-abi';
 import type { TransactionSigner, Unsigned } from '../../adapters/keys/transaction-signer';
 import { ZERO_ROOT } from '../../domain/batch';
 

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { ZERO_ROOT, type Batch } from '../../domain/batch';
-import { canonicalText } from '../../domain/canonical-hash';
+import { canonicalText } from '../../domain/canonical-json';
 import type { BatchRow, Content } from './content';
 import { rowsOf, type Invariant } from './seen';
 

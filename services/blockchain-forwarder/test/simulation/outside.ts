@@ -1,7 +1,7 @@
 import { FAIR, Network, drawWeather } from '../../../../shared/testing/simulation/network';
 import { replacing } from '../../../../shared/testing/simulation/replacing';
 import type { Life, Scheduler } from '../../../../shared/testing/simulation/scheduler';
-import { EvmAnchor } from '../../adapters/anchor/evm-anchor';
+import { EvmAnchor } from '../../adapters/sinks/evm/evm-anchor';
 import { HttpLedgerSink } from '../../adapters/sinks/http';
 import type { LedgerSink } from '../../ports/ledger-sink';
 import { Archive, ArchiveSink, faultOfArchive, type ArchiveHabits } from './archive';
