@@ -20,10 +20,13 @@ export const PLANTED: readonly PlantedFault[] = [
     name: 'a replica that acknowledges before the commit',
     breaks: OUTSIDE.acknowledged,
     plant: () => ({
-      ingest:
-        (ingest) =>
-        async (...args) =>
-          void ingest(...args).catch(() => undefined),
+      usage: (store) =>
+        replacing(store, {
+          insert: async (...args) => {
+            void store.insert(...args).catch(() => undefined);
+            return true;
+          },
+        }),
     }),
   },
   {
