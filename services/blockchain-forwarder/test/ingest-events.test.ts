@@ -23,7 +23,7 @@ describe('two events of other content under one id', () => {
     const store = new MemoryLedger();
     await ingesting(store)(...events);
     expect((await store.get(one.id))?.usage.record.reason).toBe(reason);
-    const letters = await store.listDeadLetters({ limit: 10 });
+    const letters = await store.listDeadLetters({}, { limit: 10 });
     expect(letters).toMatchObject([{ reason: 'usage.content_mismatch', event: JSON.stringify(other) }]);
   });
 
@@ -32,7 +32,7 @@ describe('two events of other content under one id', () => {
     await ingesting(store)(other);
     await ingesting(store)(one, other);
     expect((await store.get(one.id))?.usage.record.reason).toBe('exited');
-    const letters = await store.listDeadLetters({ limit: 10 });
+    const letters = await store.listDeadLetters({}, { limit: 10 });
     expect(letters).toMatchObject([{ reason: 'usage.content_mismatch', event: JSON.stringify(one) }]);
   });
 });
