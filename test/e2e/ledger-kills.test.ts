@@ -147,3 +147,23 @@ test('when forwarder, sidecars, broker, database, chain and relay are killed in 
   for (const event of events) expect(records.get(event.id)).toEqual(usageRecordOf(event as EndOfUse));
   expect(await system.rows('blockchain-forwarder', 'dead:')).toEqual([]);
 });
+
+test('when a record, a batch or an order is changed in the database, then the judge of the test before says so', async () => {
+  const change = async (key: string, from: string, to: string) => {
+    const rows = await system.sql(
+      `UPDATE state SET value = convert_to(regexp_replace(convert_from(value, 'UTF8'), $2, $3), 'UTF8')
+       WHERE key = (SELECT min(key) FROM state WHERE key LIKE $1) RETURNING key`,
+      [`blockchain-forwarder||${key}%`, from, to],
+    );
+    expect(rows).toHaveLength(1);
+  };
+  await change('usage:', '"capacity":\\d+', '"capacity":99');
+  expect((await judgeLedger(system)).faults).toEqual([expect.stringMatching(/^record .* has another leaf$/)]);
+  await change('batch:2', '"firstSequence":', '"firstSequence":1');
+  await change('leaves:3', '\\[\\[.*?\\],', '[');
+  const { faults } = await judgeLedger(system);
+  expect(faults.some((fault) => /^batch 2\d* begins with 1/.test(fault))).toBe(true);
+  expect(faults.some((fault) => /^batch 3\d* says \d+ records and has \d+$/.test(fault))).toBe(true);
+  expect(faults.some((fault) => /^batch 3\d* has another root than its leaves$/.test(fault))).toBe(true);
+  expect(faults).toContainEqual(expect.stringMatching(/^20000 records, 19999 in batches$/));
+});

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { isConsistent } from '../../services/blockchain-forwarder/domain/merkle-proof';
 import { root } from '../../tools/instance';
 import { askNode } from './support/chain';
 import { call, eventually, system, tokenFor } from './support/system';
@@ -89,4 +90,25 @@ test('when the record is in no anchored batch yet, then 409, and the receipt com
   const early = await receiptOf(event.id);
   expect(early).toMatchObject({ status: 409, body: { code: 'usage.not_anchored' } });
   await eventually('it is anchored', async () => (await receiptOf(event.id)).status === 200);
+});
+
+test('when the ledger has grown, then it proves that it extends each state that it ever had', async () => {
+  interface State {
+    batches: number;
+    root: string;
+  }
+  const ledger = async () => (await call('GET', 'blockchain-forwarder/api/ledger', { token })).body as State;
+  const bytes = (hex: string) => Buffer.from(hex.slice(2), 'hex');
+  const before = await ledger();
+  await publishRaw('usage.ended', taskStopped(userId));
+  await eventually('another batch is closed', async () => (await ledger()).batches > before.batches);
+  const after = await ledger();
+  for (let from = 1; from <= after.batches; from += 1) {
+    const path = `blockchain-forwarder/api/ledger/consistency?from=${from}&to=${after.batches}`;
+    const proved = (await call('GET', path, { token })).body as { fromRoot: string; toRoot: string; proof: string[] };
+    expect(proved.toRoot).toBe(after.root);
+    if (from === before.batches) expect(proved.fromRoot).toBe(before.root);
+    const claim = { fromRoot: bytes(proved.fromRoot), toRoot: bytes(proved.toRoot), proof: proved.proof.map(bytes) };
+    expect(isConsistent({ from, to: after.batches, ...claim })).toBe(true);
+  }
 });
