@@ -118,7 +118,7 @@ class LedgerAudit {
     this.batches += 1;
     this.records += entries.length;
     const wrong = this.differences(batchId, row, entries, placed);
-    wrong.push(...(await this.treeFault(row)));
+    wrong.push(...(await this.treeFault({ ...row, batchId }, wrong.length === 0)));
     if (wrong.length > 0) this.findings.fault('batch.changed', `batch ${batchId}: ${wrong.join('; ')}`);
     this.before = { root: row.root, nextSequence: row.firstSequence + row.count };
   }
@@ -175,18 +175,18 @@ class LedgerAudit {
     return wrong;
   }
 
-  /** The nodes of the tree over all batches that end here. */
-  private async treeFault(row: BatchRow): Promise<string[]> {
+  /**
+   * The nodes of the tree over all batches that end here.
+   * @param isSound whether the row is right otherwise: if not, its nodes are believed, so that one fault is told once
+   */
+  private async treeFault(row: BatchRow, isSound: boolean): Promise<string[]> {
     if (!this.head) return [];
     const { head, nodes } = await appended(this.head, row);
     const fits = nodes.length === row.nodes.length && nodes.every((node, index) => node === row.nodes[index]);
     this.head = head;
     if (fits) return [];
-    // what is said here counts further on, so that one fault is told once
-    this.head = {
-      ...head,
-      peaks: [...head.peaks.slice(0, -1), row.nodes[nodes.length - 1] ?? head.peaks.at(-1) ?? ''],
-    };
+    const said = row.nodes[nodes.length - 1];
+    if (!isSound && said !== undefined) this.head = { ...head, peaks: [...head.peaks.slice(0, -1), said] };
     return ['its nodes are not those of the tree over the batches up to it'];
   }
 
