@@ -44,7 +44,7 @@ async function anchor(batchId: number, change: Partial<Batch> = {}): Promise<voi
 const options = (change: Partial<ChainOptions> = {}): ChainOptions => ({
   rpcUrl: chain.rpcUrl,
   contract: ledger.address,
-  code: artifactOf('LedgerAnchor').deployedBytecode,
+  code: artifactOf('LedgerAnchor').deployedBytecode ?? '',
   fromBlock: 0n,
   ...change,
 });
@@ -151,13 +151,13 @@ afterEach(() => {
 });
 
 /** The chain behind a node that answers some questions in its own way. */
-async function node(answer: (method: string, params: never[]) => object | undefined) {
+async function node(answer: (method: string, params: unknown[]) => object | undefined) {
   const server = http.createServer((request, response) => {
     void (async () => {
       const chunks: Buffer[] = [];
       for await (const chunk of request) chunks.push(chunk as Buffer);
       const body = Buffer.concat(chunks).toString();
-      const { id, method, params } = JSON.parse(body) as { id: number; method: string; params?: never[] };
+      const { id, method, params } = JSON.parse(body) as { id: number; method: string; params?: unknown[] };
       const own = answer(method, params ?? []);
       const headers = { 'content-type': 'application/json' };
       const text = own

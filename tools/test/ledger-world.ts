@@ -40,7 +40,6 @@ export class LedgerWorld implements Rows {
     return Promise.resolve(new Map(keys.flatMap((key) => (this.rows.has(key) ? [[key, this.rows.get(key)]] : []))));
   }
 
-  // eslint-disable-next-line @typescript-eslint/require-await -- as a database gives them
   async *each(prefix: string): AsyncIterable<ReadonlyMap<string, unknown>> {
     const found = [...this.rows].filter(([key]) => key.startsWith(prefix));
     for (let at = 0; at < found.length; at += 2) yield new Map(found.slice(at, at + 2));
@@ -131,7 +130,6 @@ export class LedgerWorld implements Rows {
 
   async audit(options: Partial<AuditOptions> = {}, look: Look | null = null): Promise<Audit> {
     const pending: Pending = {
-      // eslint-disable-next-line @typescript-eslint/require-await -- as a broker gives them
       events: async function* (this: LedgerWorld) {
         for (const message of this.broker) yield* eventsIn(JSON.stringify(message));
       }.bind(this),
