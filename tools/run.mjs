@@ -12,7 +12,7 @@ const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 process.chdir(root);
 
 const [command = '', ...rest] = process.argv.slice(2);
-const COMMANDS = ['start', 'clean', 'token', 'audit', 'test', 'bench', 'bench:allocation', 'bench:tasks'];
+const COMMANDS = ['start', 'clean', 'token', 'audit', 'test', 'bench:allocation', 'bench:tasks', 'bench:ledger'];
 if (!COMMANDS.includes(command)) stop(`Unknown command "${command}": one of ${COMMANDS.join(', ')}.`);
 
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
@@ -24,9 +24,9 @@ installPackages();
 compile();
 process.argv.splice(2, process.argv.length, ...rest);
 const BENCHES = {
-  bench: 'test/bench/bench.js',
   'bench:allocation': 'test/bench/allocation/bench.js',
   'bench:tasks': 'test/bench/tasks/bench.js',
+  'bench:ledger': 'test/bench/ledger/bench.js',
 };
 const program = BENCHES[command] ?? `tools/${command}.js`;
 createRequire(import.meta.url)(path.join(root, 'dist', program));
