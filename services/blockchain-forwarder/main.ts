@@ -4,6 +4,7 @@ import { ensureSchema } from '../../shared/dapr/schema';
 import { messageOf, unavailable } from '../../shared/errors';
 import { ConfigError } from '../../shared/process/config';
 import { runService } from '../../shared/process/service';
+import { DaprDeadLetterStore } from './adapters/dapr-dead-letter-store';
 import { DaprLedgerStore } from './adapters/dapr-ledger-store';
 import { DaprSinkStore } from './adapters/dapr-sink-store';
 import { receiptKeys } from './adapters/keys/signing-key';
@@ -14,6 +15,8 @@ import { usageSchema } from './adapters/usage-schema';
 import type { Loop } from './application/loop';
 import { runLedger } from './application/run-ledger';
 import { forwarderConfig } from './config';
+import { correctionRoutes } from './http/correction-routes';
+import { deadLetterRoutes } from './http/dead-letter-routes';
 import { ledgerRoutes } from './http/ledger-routes';
 import { usageRoutes } from './http/routes';
 import { eventRoutes } from './http/subscriptions';
@@ -27,7 +30,9 @@ const LEASE_MS = 30_000;
 runService('blockchain-forwarder', forwarderConfig, async (config, { logger, metrics, sidecar, stopping }) => {
   const usage = new DaprUsageStore(sidecar);
   const ledger = new DaprLedgerStore(sidecar);
+  const letters = new DaprDeadLetterStore(sidecar);
   const sinkStore = new DaprSinkStore(sidecar);
+  const reports = new DaprUsageReports(sidecar);
   const sources = { variable: config.variable, sidecar };
   const sinks = configuredSinks(config, sources);
   await refuseMisconfigured(sinks);
@@ -58,19 +63,17 @@ runService('blockchain-forwarder', forwarderConfig, async (config, { logger, met
   let running: Loop | undefined;
   let backlogTimer: NodeJS.Timeout | undefined;
 
+  const wakeLedger = () => running?.wake();
+  const ingest = { store: usage, logger, now, newId: randomUUID, wakeLedger };
+  const chain = sinks.find((sink) => 'anchorOf' in sink);
+
   return {
     routes: [
-      ...usageRoutes({
-        usage,
-        ledger,
-        sinkStore,
-        reports: new DaprUsageReports(sidecar),
-        sinks,
-        chain: sinks.find((sink) => sink.anchorOf),
-        keys,
-      }),
+      ...deadLetterRoutes({ letters, sinkStore, sinks, ingest, logger, now }),
+      ...correctionRoutes({ usage, logger, now, newId: randomUUID, wakeLedger }),
+      ...usageRoutes({ usage, ledger, letters, sinkStore, reports, sinks, chain, keys }),
       ...ledgerRoutes({ ledger, now, keys }),
-      ...eventRoutes({ store: usage, logger, now, newId: randomUUID, wakeLedger: () => running?.wake() }),
+      ...eventRoutes(ingest),
     ],
     checks: {
       schema: () =>

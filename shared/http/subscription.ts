@@ -51,7 +51,7 @@ export function bundleRoute<T extends EventType>(
   { types, handle }: Subscription<T>,
   logger: Logger,
 ): Route {
-  const schemas = new Map<unknown, z.ZodType>(types.map((type) => [type, cloudEvent(type)]));
+  const examine = eventExaminer(types);
   return route({
     method: 'post',
     path,
@@ -63,9 +63,9 @@ export function bundleRoute<T extends EventType>(
     handle: async ({ body }) => {
       const bundle: Bundle<T> = { events: [], invalid: [] };
       for (const event of body.entries.flatMap((entry) => opened(decoded(entry.event)))) {
-        const found = examine(event, schemas);
+        const found = examine(event);
         if ('detail' in found) bundle.invalid.push(found);
-        else bundle.events.push(found.valid as CloudEvent<T>);
+        else bundle.events.push(found.valid);
       }
       const status = await takeIn(path, bundle, handle, logger);
       const statuses = body.entries.map(({ entryId }) => ({ entryId, status }));
@@ -93,17 +93,23 @@ function opened(message: unknown): unknown[] {
   return Array.isArray(message) && message.length > 0 ? (message as unknown[]) : [message];
 }
 
-function examine(event: unknown, schemas: Map<unknown, z.ZodType>): { valid: unknown } | InvalidEvent {
-  if (typeof event !== 'object' || event === null || Array.isArray(event)) {
-    return { topic: 'unknown', event, detail: 'event: it is no JSON object' };
-  }
-  const { type } = event as { type?: unknown };
-  const schema = schemas.get(type);
-  if (!schema) return { topic: 'unknown', event, detail: `type: it is none of ${[...schemas.keys()].join(', ')}` };
-  const parsed = schema.safeParse(event);
-  if (parsed.success) return { valid: parsed.data };
-  const faults = parsed.error.issues.map((issue) => `${issue.path.join('.') || 'event'}: ${issue.message}`);
-  return { topic: String(type), event, detail: faults.join('; ').slice(0, 2_000) };
+/** @returns what tells the valid events of some types from what is none of them */
+export function eventExaminer<T extends EventType>(
+  types: readonly T[],
+): (event: unknown) => { valid: CloudEvent<T> } | InvalidEvent {
+  const schemas = new Map<unknown, z.ZodType>(types.map((type) => [type, cloudEvent(type)]));
+  return (event) => {
+    if (typeof event !== 'object' || event === null || Array.isArray(event)) {
+      return { topic: 'unknown', event, detail: 'event: it is no JSON object' };
+    }
+    const { type } = event as { type?: unknown };
+    const schema = schemas.get(type);
+    if (!schema) return { topic: 'unknown', event, detail: `type: it is none of ${[...schemas.keys()].join(', ')}` };
+    const parsed = schema.safeParse(event);
+    if (parsed.success) return { valid: parsed.data as CloudEvent<T> };
+    const faults = parsed.error.issues.map((issue) => `${issue.path.join('.') || 'event'}: ${issue.message}`);
+    return { topic: String(type), event, detail: faults.join('; ').slice(0, 2_000) };
+  };
 }
 
 /** Has the bundle handled. The log has a line for each event, in the trace of the request that caused it. */

@@ -5,6 +5,8 @@ import { groupRoutes } from '../../services/allocation/http/group-routes';
 import { internalRoutes as inventoryRoutes } from '../../services/allocation/http/internal-routes';
 import { requestRoutes } from '../../services/allocation/http/request-routes';
 import { publicRoutes as allocationRoutes } from '../../services/allocation/http/routes';
+import { correctionRoutes } from '../../services/blockchain-forwarder/http/correction-routes';
+import { deadLetterRoutes } from '../../services/blockchain-forwarder/http/dead-letter-routes';
 import { ledgerRoutes } from '../../services/blockchain-forwarder/http/ledger-routes';
 import { usageRoutes } from '../../services/blockchain-forwarder/http/routes';
 import { eventRoutes } from '../../services/blockchain-forwarder/http/subscriptions';
@@ -28,7 +30,13 @@ export const ROUTES: Record<string, readonly Route[]> = {
     ...inventoryRoutes(nothing, nothing, nothing),
   ],
   'task-runner': taskRoutes(nothing),
-  'blockchain-forwarder': [...usageRoutes(nothing), ...ledgerRoutes(nothing), ...eventRoutes(nothing)],
+  'blockchain-forwarder': [
+    ...deadLetterRoutes(nothing),
+    ...correctionRoutes(nothing),
+    ...usageRoutes(nothing),
+    ...ledgerRoutes(nothing),
+    ...eventRoutes(nothing),
+  ],
 };
 
 /** The path with an id in place of each `{parameter}`. */

@@ -18,7 +18,6 @@ const UNTESTED_CODES = [
   'task.start_refused',
   // a lost race of two replicas
   'task.version_conflict',
-  'usage.busy',
 ];
 
 let authorizer: Authorizer;

@@ -3,6 +3,7 @@ import type { DeadLetter } from '../domain/dead-letter';
 import type { Delivery, SinkState } from '../domain/delivery';
 import type { Versioned } from '../ports/ledger-store';
 import type { DeliveryWrite, OpenDelivery, SinkStore } from '../ports/sink-store';
+import { arrivals } from './dapr-dead-letter-store';
 import { deadLetterKey, DELIVERY, deliveryKey, IS_DELIVERY, progressKey, sinkKey } from './usage-schema';
 
 /** How far the sinks are, over the own sidecar. */
@@ -34,7 +35,9 @@ export class DaprSinkStore implements SinkStore {
     version: string | null,
     deliveries: readonly DeliveryWrite[] = [],
     letters: readonly DeadLetter[] = [],
+    handled: readonly Versioned<DeadLetter>[] = [],
   ): Promise<boolean> {
+    const come = await arrivals(this.sidecar, letters);
     try {
       await this.sidecar.transact([
         { upsert: sinkKey(state.sink), value: state, etag: version },
@@ -42,7 +45,8 @@ export class DaprSinkStore implements SinkStore {
         ...deliveries.map(({ delivery, progress }) =>
           progress === null ? { remove: progressKey(delivery) } : { upsert: progressKey(delivery), value: progress },
         ),
-        ...letters.map((value) => ({ upsert: deadLetterKey(value.id), value })),
+        ...come,
+        ...handled.map(({ value, version: etag }) => ({ upsert: deadLetterKey(value.id), value, etag })),
       ]);
       return true;
     } catch (error) {

@@ -2,10 +2,12 @@ import { ConflictError, type Sidecar } from '../../../shared/dapr/sidecar';
 import type { Chunk } from '../domain/batch';
 import type { DeadLetter } from '../domain/dead-letter';
 import type { StoredUsage } from '../domain/usage-record';
+import { keepArrivals } from './dapr-dead-letter-store';
 import type { Page, UsageFilter, UsageInLedger, UsageStore } from '../ports/usage-store';
-import { chunkKey, DEAD_LETTER, deadLetterKey, IN_LEDGER, IS_DEAD_LETTER, usageKey } from './usage-schema';
+import { chunkKey, correctedKey, IN_LEDGER, usageKey } from './usage-schema';
 
 const COLUMNS = `json_build_object('usage', usage_records.document, 'batch', batch.document,
+  'correctedBy', usage_records.corrected_by,
   'deliveries', coalesce(deliveries.documents, '[]'))::text`;
 
 /**
@@ -25,6 +27,9 @@ export class DaprUsageStore implements UsageStore {
     try {
       await this.sidecar.transact([
         ...usages.map((value) => ({ upsert: usageKey(value.record.id), value, etag: null })),
+        ...usages.flatMap(({ record }) =>
+          record.version === 2 ? [{ upsert: correctedKey(record.corrects), value: { by: record.id }, etag: null }] : [],
+        ),
         { upsert: chunkKey(chunk.id), value: chunk, etag: null },
       ]);
       return true;
@@ -56,15 +61,7 @@ export class DaprUsageStore implements UsageStore {
     return (await this.sidecar.query(sql, params)) as UsageInLedger[];
   }
 
-  async keepDeadLetters(letters: readonly DeadLetter[]): Promise<void> {
-    if (letters.length === 0) return;
-    await this.sidecar.transact(letters.map((value) => ({ upsert: deadLetterKey(value.id), value })));
-  }
-
-  async listDeadLetters({ limit, after }: Page): Promise<DeadLetter[]> {
-    const behind = after === undefined ? '' : `AND (${DEAD_LETTER.receivedAt}, ${DEAD_LETTER.id}) < ($1, $2)`;
-    const sql = `SELECT state_json(value)::text FROM state WHERE ${IS_DEAD_LETTER} ${behind}
-      ORDER BY ${DEAD_LETTER.receivedAt} DESC, ${DEAD_LETTER.id} DESC LIMIT ${limit}`;
-    return (await this.sidecar.query(sql, after === undefined ? [] : [after.at, after.id])) as DeadLetter[];
+  keepDeadLetters(letters: readonly DeadLetter[]): Promise<void> {
+    return keepArrivals(this.sidecar, letters);
   }
 }

@@ -1,16 +1,18 @@
 import type { Batch, Chunk, Entry } from '../domain/batch';
-import type { DeadLetter } from '../domain/dead-letter';
+import { arrived, stateOfLetter, type DeadLetter } from '../domain/dead-letter';
 import { FINAL_STAGES, type Delivery, type SinkState } from '../domain/delivery';
 import { EMPTY_LEDGER, type FullSubtree, type LedgerHead } from '../domain/ledger-tree';
 import type { StoredUsage } from '../domain/usage-record';
+import type { DeadLetterFilter, DeadLetterStore } from '../ports/dead-letter-store';
 import type { ClosedBatch, LedgerStore, Versioned } from '../ports/ledger-store';
 import type { DeliveryWrite, OpenDelivery, SinkStore } from '../ports/sink-store';
 import type { Page, UsageFilter, UsageInLedger, UsageStore } from '../ports/usage-store';
 
-/** All three stores in memory, for tests; values are copied in and out, as through a real one. */
-export class MemoryLedger implements UsageStore, LedgerStore, SinkStore {
+/** All stores in memory, for tests; values are copied in and out, as through a real one. */
+export class MemoryLedger implements UsageStore, LedgerStore, SinkStore, DeadLetterStore {
   private readonly usages = new Map<string, StoredUsage>();
-  private readonly letters = new Map<string, DeadLetter>();
+  private readonly letters = new Map<string, { value: DeadLetter; version: string }>();
+  private readonly corrected = new Map<string, string>();
   private readonly chunks = new Map<string, Chunk>();
   private readonly closed = new Map<number, ClosedBatch>();
   private readonly sinks = new Map<string, { value: SinkState; version: string }>();
@@ -24,8 +26,13 @@ export class MemoryLedger implements UsageStore, LedgerStore, SinkStore {
   }
 
   insert(chunk: Chunk, usages: readonly StoredUsage[]): Promise<boolean> {
-    if (usages.some((usage) => this.usages.has(usage.record.id)) || this.chunks.has(chunk.id)) return answer(false);
+    const corrections = usages.flatMap(({ record }) => (record.version === 2 ? [record] : []));
+    const isKnown = usages.some(({ record }) => this.usages.has(record.id));
+    if (isKnown || this.chunks.has(chunk.id) || corrections.some(({ corrects }) => this.corrected.has(corrects))) {
+      return answer(false);
+    }
     for (const usage of usages) this.usages.set(usage.record.id, structuredClone(usage));
+    for (const { id, corrects } of corrections) this.corrected.set(corrects, id);
     this.chunks.set(chunk.id, structuredClone(chunk));
     return answer(true);
   }
@@ -42,12 +49,27 @@ export class MemoryLedger implements UsageStore, LedgerStore, SinkStore {
   }
 
   keepDeadLetters(letters: readonly DeadLetter[]): Promise<void> {
-    for (const letter of letters) this.letters.set(letter.id, structuredClone(letter));
+    for (const letter of letters) this.putLetter(arrived(letter, this.letters.get(letter.id)?.value));
     return answer(undefined);
   }
 
-  listDeadLetters(page: Page): Promise<DeadLetter[]> {
-    return answer(paged([...this.letters.values()], (letter) => ({ at: letter.receivedAt, id: letter.id }), page));
+  deadLetter(id: string): Promise<Versioned<DeadLetter> | null> {
+    return answer(this.letters.get(id) ?? null);
+  }
+
+  listDeadLetters(filter: DeadLetterFilter, page: Page): Promise<DeadLetter[]> {
+    const rows = [...this.letters.values()].map(({ value }) => value).filter((letter) => isLike(letter, filter));
+    return answer(paged(rows, (letter) => ({ at: letter.receivedAt, id: letter.id }), page));
+  }
+
+  async countDeadLetters(filter: DeadLetterFilter, after?: Page['after']): Promise<number> {
+    return (await this.listDeadLetters(filter, { limit: Infinity, after })).length;
+  }
+
+  changeDeadLetter(letter: DeadLetter, version: string | null): Promise<boolean> {
+    if ((this.letters.get(letter.id)?.version ?? null) !== version) return answer(false);
+    this.putLetter(letter);
+    return answer(true);
   }
 
   head(): Promise<Versioned<LedgerHead>> {
@@ -117,13 +139,17 @@ export class MemoryLedger implements UsageStore, LedgerStore, SinkStore {
     version: string | null,
     deliveries: readonly DeliveryWrite[] = [],
     letters: readonly DeadLetter[] = [],
+    handled: readonly Versioned<DeadLetter>[] = [],
   ): Promise<boolean> {
     if ((this.sinks.get(state.sink)?.version ?? null) !== version) return answer(false);
+    const isChanged = (each: Versioned<DeadLetter>) => this.letters.get(each.value.id)?.version !== each.version;
+    if (handled.some(isChanged)) return answer(false);
     this.sinks.set(state.sink, { value: structuredClone(state), version: this.nextVersion() });
     for (const { delivery, progress } of deliveries) {
       this.deliveries.set(keyOf(delivery), structuredClone({ delivery, progress }));
     }
-    for (const letter of letters) this.letters.set(letter.id, structuredClone(letter));
+    for (const letter of letters) this.putLetter(arrived(letter, this.letters.get(letter.id)?.value));
+    for (const { value } of handled) this.putLetter(value);
     return answer(true);
   }
 
@@ -138,7 +164,12 @@ export class MemoryLedger implements UsageStore, LedgerStore, SinkStore {
   private inLedger(usage: StoredUsage): UsageInLedger {
     const batch = [...this.closed.values()].find(({ chunks }) => chunks.some(({ id }) => id === usage.chunk))?.batch;
     const rows = [...this.deliveries.values()].filter(({ delivery }) => delivery.batchId === batch?.batchId);
-    return { usage, batch: batch ?? null, deliveries: rows.map(({ delivery }) => delivery) };
+    const correctedBy = this.corrected.get(usage.record.id) ?? null;
+    return { usage, batch: batch ?? null, deliveries: rows.map(({ delivery }) => delivery), correctedBy };
+  }
+
+  private putLetter(letter: DeadLetter): void {
+    this.letters.set(letter.id, { value: structuredClone(letter), version: this.nextVersion() });
   }
 
   private nextVersion(): string {
@@ -162,6 +193,15 @@ function fits({ record }: StoredUsage, filter: UsageFilter): boolean {
     (filter.kind === undefined || record.kind === filter.kind) &&
     (filter.from === undefined || record.endedAt >= filter.from) &&
     (filter.to === undefined || record.endedAt < filter.to)
+  );
+}
+
+function isLike(letter: DeadLetter, { state, reason, eventId, sink }: DeadLetterFilter): boolean {
+  return (
+    (state === undefined || stateOfLetter(letter) === state) &&
+    (reason === undefined || letter.reason === reason) &&
+    (eventId === undefined || letter.eventId === eventId) &&
+    (sink === undefined || letter.refusedBy?.sink === sink)
   );
 }
 

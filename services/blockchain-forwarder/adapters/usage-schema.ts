@@ -21,6 +21,8 @@ export const leavesKey = (batchId: number): string => `leaves:${batchId}`;
 export const sinkKey = (sink: string): string => `sink:${sink}`;
 export const deliveryKey = ({ sink, batchId }: AtSink): string => `delivery:${sink}:${batchId}`;
 export const progressKey = ({ sink, batchId }: AtSink): string => `progress:${sink}:${batchId}`;
+/** Names the one record that corrects a record. */
+export const correctedKey = (id: string): string => `corrected:${id}`;
 export const deadLetterKey = (id: string): string => `dead:${id}`;
 
 interface AtSink {
@@ -47,7 +49,15 @@ export const DELIVERY = {
   batch: `(SELECT ${doc} - 'chunks' - 'nodes' FROM state WHERE key = '${BATCH_KEY}' || (${OF_DELIVERY} ->> 'batchId'))`,
   progress: `(SELECT ${doc} FROM state WHERE key = '${APP}||progress:' || (${OF_DELIVERY} ->> 'sink') || ':' || (${OF_DELIVERY} ->> 'batchId'))`,
 };
-export const DEAD_LETTER = { receivedAt: `(${doc} ->> 'receivedAt')`, id: `(${doc} ->> 'id')` };
+export const DEAD_LETTER = {
+  document: doc,
+  receivedAt: `(${doc} ->> 'receivedAt')`,
+  id: `(${doc} ->> 'id')`,
+  state: `(coalesce(${doc} ->> 'state', 'open'))`,
+  reason: `(${doc} ->> 'reason')`,
+  eventId: `(${doc} ->> 'eventId')`,
+  sink: `(${doc} #>> '{refusedBy,sink}')`,
+};
 
 /** The batch of a record `usage_records.document`, and that batch's deliveries. */
 export const IN_LEDGER = `
@@ -56,6 +66,8 @@ export const IN_LEDGER = `
   LEFT JOIN LATERAL (SELECT json_agg(${doc}) AS documents FROM state
     WHERE ${IS_DELIVERY} AND ${DELIVERY_BATCH} = (batch.document ->> 'batchId')::int) AS deliveries ON true`;
 
+/** Where another row of `state` is looked at beside it. */
+const USAGE_ID_OF_ROW = `(state_json(state.value) #>> '{record,id}')`;
 export const USAGE = {
   id: `(${doc} #>> '{record,id}')`,
   kind: `(${doc} #>> '{record,kind}')`,
@@ -79,6 +91,9 @@ CREATE INDEX IF NOT EXISTS ledger_delivery_open ON state (${DELIVERY.sink}, ${DE
 CREATE INDEX IF NOT EXISTS ledger_delivery_of ON state (${DELIVERY_BATCH}) WHERE ${IS_DELIVERY};
 DROP INDEX IF EXISTS usage_delivery_due, usage_delivery_of;
 CREATE INDEX IF NOT EXISTS usage_dead_by_time ON state (${DEAD_LETTER.receivedAt}, ${DEAD_LETTER.id}) WHERE ${IS_DEAD_LETTER};
+CREATE INDEX IF NOT EXISTS usage_dead_by_state ON state (${DEAD_LETTER.state}, ${DEAD_LETTER.receivedAt}, ${DEAD_LETTER.id})
+  WHERE ${IS_DEAD_LETTER};
+CREATE INDEX IF NOT EXISTS usage_dead_by_event ON state (${DEAD_LETTER.eventId}) WHERE ${IS_DEAD_LETTER};
 CREATE OR REPLACE VIEW usage_records AS SELECT
   ${USAGE.id} AS id,
   ${USAGE.kind} AS kind,
@@ -96,5 +111,8 @@ CREATE OR REPLACE VIEW usage_records AS SELECT
   ${doc} #>> '{record,reason}' AS reason,
   ${doc} ->> 'usageHash' AS usage_hash,
   (${doc} ->> 'receivedAt')::timestamptz AS received_at,
-  ${doc} AS document
+  ${doc} AS document,
+  ${doc} #>> '{record,corrects}' AS corrects,
+  (SELECT state_json(correction.value) ->> 'by' FROM state AS correction
+    WHERE correction.key = '${APP}||corrected:' || ${USAGE_ID_OF_ROW}) AS corrected_by
 FROM state WHERE ${IS_USAGE};`;

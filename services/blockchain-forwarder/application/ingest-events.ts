@@ -1,15 +1,11 @@
-import { randomBytes } from 'node:crypto';
 import { unavailable } from '../../../shared/errors';
 import type { InvalidEvent } from '../../../shared/http/subscription';
 import type { Logger } from '../../../shared/logging/logger';
-import { toBase64url } from '../domain/bytes';
-import { canonicalHash } from '../domain/canonical-hash';
-import { canonicalText } from '../domain/canonical-json';
 import type { DeadLetter } from '../domain/dead-letter';
-import { leafOf, SALT_BYTES } from '../domain/leaf';
 import { faultOf, usageRecordOf, type EndOfUse, type StoredUsage } from '../domain/usage-record';
 import type { UsageStore } from '../ports/usage-store';
 import { letterOf, type Diagnosis } from './keep-dead-letters';
+import { sealUsage, type SealedUsage } from './seal-usage';
 
 export interface IngestParts {
   store: UsageStore;
@@ -36,7 +32,17 @@ const LANES = 4;
  * committed. What is invalid, and an event that no record can be made of, becomes a dead letter at once and holds up no other.
  * @throws AppError `unavailable` when nothing is certain: the events must be delivered again
  */
-export async function ingestEvents({ events, invalid }: Bundle, parts: IngestParts): Promise<void> {
+export async function ingestEvents(bundle: Bundle, parts: IngestParts): Promise<void> {
+  const letters = await takeIn(bundle, parts);
+  await parts.store.keepDeadLetters(letters);
+  report(letters, parts.logger);
+}
+
+/**
+ * The records alone.
+ * @returns what is to be kept of the events that no record can be made of
+ */
+export async function takeIn({ events, invalid }: Bundle, parts: IngestParts): Promise<readonly DeadLetter[]> {
   const batch = new Drafts(parts.now());
   for (const { topic, event, detail } of invalid) {
     batch.refuse(topic, event, { reason: 'event.invalid', detail });
@@ -50,8 +56,7 @@ export async function ingestEvents({ events, invalid }: Bundle, parts: IngestPar
     for (let chunk = chunks.shift(); chunk; chunk = chunks.shift()) await commit(chunk, batch, parts);
   };
   await Promise.all(Array.from({ length: LANES }, lane));
-  await parts.store.keepDeadLetters(batch.letters);
-  report(batch, parts.logger);
+  return batch.letters;
 }
 
 async function commit(drafts: readonly Draft[], batch: Drafts, { store, newId, wakeLedger }: IngestParts) {
@@ -86,10 +91,8 @@ async function commit(drafts: readonly Draft[], batch: Drafts, { store, newId, w
   throw unavailable('usage.busy', 'Others write the same records now; deliver the events again shortly.');
 }
 
-interface Draft {
-  usage: Omit<StoredUsage, 'chunk'>;
+interface Draft extends SealedUsage {
   event: EndOfUse;
-  bytes: number;
 }
 
 /** What the events of one delivery come to, before the store is asked. */
@@ -108,19 +111,10 @@ class Drafts {
       return;
     }
     const { source, type, data } = event;
-    const salt = randomBytes(SALT_BYTES);
-    const usage = {
-      record,
-      usageHash: await canonicalHash(record),
-      salt: salt.toString('base64url'),
-      leaf: toBase64url(await leafOf(record, salt)),
-      contentHash: await canonicalHash({ source, type, data }),
-      receivedAt: this.receivedAt.toISOString(),
-      traceparent: event.traceparent ?? null,
-    };
+    const sealed = await sealUsage(record, { source, type, data }, this.receivedAt, event.traceparent ?? null);
     const first = this.usages.get(event.id);
-    if (!first) this.usages.set(event.id, { usage, event, bytes: (await canonicalText(record)).length });
-    else if (first.usage.contentHash !== usage.contentHash) this.mismatch(event);
+    if (!first) this.usages.set(event.id, { ...sealed, event });
+    else if (first.usage.contentHash !== sealed.usage.contentHash) this.mismatch(event);
   }
 
   mismatch(event: EndOfUse): void {
@@ -133,7 +127,7 @@ class Drafts {
   }
 }
 
-function report({ letters }: Drafts, logger: Logger): void {
+function report(letters: readonly DeadLetter[], logger: Logger): void {
   for (const { topic, eventId, reason, detail } of letters) {
     logger.error('an event is kept out of the usage records; an administrator must look at the dead letters', {
       activity: `event ${topic}`,

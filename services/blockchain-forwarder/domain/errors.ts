@@ -9,6 +9,40 @@ export function usageNotFound(): AppError {
   );
 }
 
+export function letterNotFound(): AppError {
+  return new AppError('not_found', 'dead_letter.not_found', 'There is no such dead letter.');
+}
+
+export function letterNotOpen(state: string): AppError {
+  return new AppError('conflict', 'dead_letter.not_open', `The letter is ${state} already.`, { facts: { state } });
+}
+
+export function sinkNotConfigured(sink: string): AppError {
+  return new AppError(
+    'conflict',
+    'dead_letter.sink_not_configured',
+    `The sink ${sink} is not configured any more; configure it again, or drop the letter.`,
+  );
+}
+
+export function letterContended(): AppError {
+  return unavailable('dead_letter.contended', 'Others write the same now; read the letter, and try again.');
+}
+
+export function alreadyCorrected(by: string | null): AppError {
+  return new AppError(
+    'conflict',
+    'usage.already_corrected',
+    'Another record corrects this one already; correct that one instead.',
+    { facts: { correctedBy: by } },
+  );
+}
+
+/** @param why ends the sentence "The correction is refused: …" */
+export function correctionRefused(why: string): AppError {
+  return new AppError('unprocessable', 'usage.correction_refused', `The correction is refused: ${why}.`);
+}
+
 export function sinkUnavailable(sink: string, cause: unknown): AppError {
   return unavailable('usage.sink_unavailable', `The sink ${sink} cannot be asked now; try again shortly.`, cause, 10);
 }

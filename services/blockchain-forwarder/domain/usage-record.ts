@@ -162,7 +162,7 @@ function instant(timestamp: string): string {
 const MAX_TEXT = 200;
 /** Of its canonical JSON: a receipt stays below 2,000 bytes with it. */
 export const MAX_RECORD_BYTES = 900;
-const EARLIEST = '2000-01-01T00:00:00.000Z';
+export const EARLIEST = '2000-01-01T00:00:00.000Z';
 
 /**
  * Says why no record can be kept of an event although it fits its schema; null when one can. PostgreSQL's jsonb knows no
@@ -178,6 +178,6 @@ export function faultOf(event: EndOfUse, record: UsageRecord): string | null {
 }
 
 /** In bytes of its canonical JSON: that has other places for its keys than JSON.stringify, but the same length. */
-function sizeOf(record: UsageRecord): number {
+export function sizeOf(record: UsageRecord): number {
   return new TextEncoder().encode(JSON.stringify(record)).length;
 }

@@ -3,16 +3,19 @@ import { CSV } from '../../../shared/http/csv';
 import { decodeCursor, pageOutput } from '../../../shared/http/paging';
 import { route, type Route } from '../../../shared/http/route';
 import { issueReceipt, type ReceiptParts } from '../application/issue-receipt';
-import { getUsage } from '../application/read-usage';
+import { inspectUsage } from '../application/read-usage';
 import { verifyUsage, type VerifyParts } from '../application/verify-usage';
 import { receiptSchema } from '../domain/receipt';
+import type { DeadLetterStore } from '../ports/dead-letter-store';
 import type { UsageReports } from '../ports/usage-reports';
 import { csvFile } from './report-schemas';
 import { recordsFile, reportRoutes } from './report-routes';
-import { ADMIN, readerOf, visible } from './usage-access';
+import { readerOf, visible } from './usage-access';
 import * as schema from './usage-schemas';
 
-export function usageRoutes(parts: VerifyParts & ReceiptParts & { reports: UsageReports }): Route[] {
+export function usageRoutes(
+  parts: VerifyParts & ReceiptParts & { letters: DeadLetterStore; reports: UsageReports },
+): Route[] {
   const { usage: store } = parts;
   return [
     // before `/api/usage/{id}`, which would take its path
@@ -38,25 +41,6 @@ export function usageRoutes(parts: VerifyParts & ReceiptParts & { reports: Usage
     }),
     route({
       method: 'get',
-      path: '/api/usage/dead_letters',
-      summary: 'List the events that became no record, with the reason',
-      access: { permission: ADMIN },
-      query: schema.pageOnly,
-      responses: { 200: z.array(schema.deadLetterSchema) },
-      handle: async (input) => {
-        const { limit, cursor } = input.query;
-        const rows = await store.listDeadLetters({ limit: limit + 1, after: decodeCursor(cursor) });
-        return pageOutput(
-          input,
-          limit,
-          rows,
-          ({ receivedAt, id }) => ({ at: receivedAt, id }),
-          schema.presentDeadLetter,
-        );
-      },
-    }),
-    route({
-      method: 'get',
       path: '/api/usage/{id}',
       summary: 'One usage record, its hash, its batch, and how far that is with each sink',
       access: { permission: 'usage:get' },
@@ -65,7 +49,7 @@ export function usageRoutes(parts: VerifyParts & ReceiptParts & { reports: Usage
       errors: ['usage.not_found'],
       handle: async ({ params, caller }) => ({
         status: 200,
-        body: schema.presentUsage(await getUsage(params.id, readerOf(caller), store)),
+        body: schema.presentUsage(await inspectUsage(params.id, readerOf(caller), store, parts.letters)),
       }),
     }),
     route({

@@ -1,13 +1,11 @@
 import { z } from 'zod';
 import { timestamp, uuid } from '../../../shared/contracts/fields';
 import { pageQuery } from '../../../shared/http/paging';
-import { DEAD_LETTER_REASONS, type DeadLetter } from '../domain/dead-letter';
 import { STAGES } from '../domain/delivery';
 import { stateOf, USAGE_STATES } from '../domain/usage-state';
 import type { UsageInLedger } from '../ports/usage-store';
 
 export const usageId = z.object({ id: uuid });
-export const pageOnly = z.strictObject(pageQuery);
 
 export const usageQuery = z.strictObject({
   userId: uuid.optional(),
@@ -73,6 +71,10 @@ export const usageSchema = z
     }),
     batch: batchSchema.nullable(),
     sinks: z.record(z.string(), z.object({ stage, since: timestamp })),
+    correctedBy: uuid.nullable().meta({ description: 'The record that stands in place of this one.' }),
+    openLetters: z.int().optional().meta({
+      description: 'Open dead letters of this record or its id: for an administrator, where one record is asked for.',
+    }),
   })
   .meta({ id: 'Usage' });
 
@@ -90,25 +92,20 @@ export const verificationSchema = z
   })
   .meta({ id: 'UsageVerification' });
 
-export const deadLetterSchema = z
-  .object({
-    id: uuid,
-    topic: z.string(),
-    eventId: z.string().nullable(),
-    reason: z.enum(DEAD_LETTER_REASONS),
-    detail: z.string(),
-    event: z.unknown(),
-    receivedAt: timestamp,
-  })
-  .meta({ id: 'DeadLetter' });
-
-export function presentUsage({ usage, batch, deliveries }: UsageInLedger): z.input<typeof usageSchema> {
+export function presentUsage(found: UsageInLedger & { openLetters?: number }): z.input<typeof usageSchema> {
+  const { usage, batch, deliveries, correctedBy, openLetters } = found;
   const sinks = deliveries.map(({ sink, stage: at, since }) => [sink, { stage: at, since }] as const);
   const { record, usageHash: hash, receivedAt } = usage;
   const state = stateOf({ batch, deliveries });
-  return { id: record.id, usageHash: hash, receivedAt, record, state, batch, sinks: Object.fromEntries(sinks) };
-}
-
-export function presentDeadLetter(letter: DeadLetter): z.input<typeof deadLetterSchema> {
-  return { ...letter, event: JSON.parse(letter.event) as unknown };
+  return {
+    id: record.id,
+    usageHash: hash,
+    receivedAt,
+    record,
+    state,
+    batch,
+    sinks: Object.fromEntries(sinks),
+    correctedBy,
+    ...(openLetters === undefined ? {} : { openLetters }),
+  };
 }

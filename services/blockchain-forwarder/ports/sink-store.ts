@@ -21,13 +21,17 @@ export interface SinkStore {
   /** One delivery with what the sink wrote down last. */
   delivery(sink: string, batchId: number): Promise<{ delivery: Delivery; progress: unknown } | null>;
   /**
-   * @returns false, with nothing written, when the state is not at that version: somebody else has the sink now
+   * @param letters that come with it: see `arrived` of domain/dead-letter.ts
+   * @param handled letters as an administrator's act leaves them
+   * @returns false, with nothing written, when the state is not at that version: somebody else has the sink now; also when a
+   * letter was changed meanwhile
    */
   write(
     state: SinkState,
     version: string | null,
     deliveries?: readonly DeliveryWrite[],
     letters?: readonly DeadLetter[],
+    handled?: readonly Versioned<DeadLetter>[],
   ): Promise<boolean>;
   /** Batches that are not at their end, by sink, as far as they were begun. */
   backlog(): Promise<Record<string, number>>;

@@ -10,6 +10,8 @@ export interface UsageInLedger {
   batch: Batch | null;
   /** Of its batch, those to sinks that are no longer configured included. */
   deliveries: Delivery[];
+  /** The id of the record that corrects this one. */
+  correctedBy: string | null;
 }
 
 export interface UsageFilter {
@@ -36,14 +38,12 @@ export interface UsageStore {
   find(ids: readonly string[]): Promise<Map<string, StoredUsage>>;
   /**
    * Adds the records of a chunk, and the chunk for the next batch to take up; all or nothing.
-   * @returns false, with nothing written, when one of them is there already
+   * @returns false, with nothing written, when one of them is there already, or corrects what another one corrects
    */
   insert(chunk: Chunk, usages: readonly StoredUsage[]): Promise<boolean>;
   get(id: string): Promise<UsageInLedger | null>;
   /** By end of use, newest first. */
   list(filter: UsageFilter, page: Page): Promise<UsageInLedger[]>;
-  /** The same letter again changes nothing but its time. */
+  /** The same letter again is the same row: see `arrived` of domain/dead-letter.ts. */
   keepDeadLetters(letters: readonly DeadLetter[]): Promise<void>;
-  /** By time of arrival, newest first. */
-  listDeadLetters(page: Page): Promise<DeadLetter[]>;
 }

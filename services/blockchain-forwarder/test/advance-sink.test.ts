@@ -95,7 +95,7 @@ describe('a step of a sink', () => {
     place.refuses.add(ids[0]!);
     expect(await step()).toMatchObject({ refused: 1 });
     expect(await stages()).toEqual(['delivered']);
-    expect(await store.listDeadLetters({ limit: 10 })).toMatchObject([
+    expect(await store.listDeadLetters({}, { limit: 10 })).toMatchObject([
       { reason: 'sink.refused', eventId: ids[0], refusedBy: { sink: 'memory', batchId: 1 } },
     ]);
   });

@@ -1,4 +1,5 @@
 import { MemoryLedger } from '../adapters/memory-ledger';
+import { describeDeadLetterStore } from './dead-letter-store.contract';
 import { describeLedgerStores } from './ledger-stores.contract';
 import { describeUsageStore } from './usage-store.contract';
 
@@ -9,3 +10,4 @@ beforeEach(() => {
   store = new MemoryLedger();
 });
 describeLedgerStores('memory', () => ({ usage: store, ledger: store, sinks: store }));
+describeDeadLetterStore('memory', () => ({ letters: store, usage: store, sinks: store }));

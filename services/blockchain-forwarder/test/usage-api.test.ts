@@ -28,6 +28,7 @@ describe('GET /api/usage/{id}', () => {
       state: 'received',
       batch: null,
       sinks: {},
+      correctedBy: null,
     });
   });
 
@@ -187,6 +188,10 @@ describe('GET /api/usage/dead_letters', () => {
         detail: expect.stringMatching(/data\.userId: .*; data\.stopTime: /) as string,
         event,
         receivedAt: '2026-11-23T12:00:00.000Z',
+        lastSeenAt: '2026-11-23T12:00:00.000Z',
+        state: 'open',
+        handling: [],
+        refusedBy: null,
       },
     ]);
   });

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import type { DeadLetter } from '../domain/dead-letter';
 import type { StoredUsage } from '../domain/usage-record';
 import type { UsageFilter, UsageStore } from '../ports/usage-store';
 import { chunkOf, storedUsage } from './support/samples';
@@ -80,30 +79,31 @@ export function describeUsageStore(name: string, current: () => UsageStore): voi
       });
     });
 
-    describe('dead letters', () => {
-      function letter(seconds: number): DeadLetter {
-        return {
-          id: randomUUID(),
-          topic: 'task.stopped',
-          eventId: 'e',
-          reason: 'event.invalid',
-          detail: 'data.userId: Invalid UUID',
-          // what no jsonb takes
-          event: JSON.stringify({ reason: 'nul \u0000, half a pair \ud800' }),
-          receivedAt: new Date(Date.parse('2100-01-01T00:00:00.000Z') + seconds * 1_000).toISOString(),
-        };
+    describe('corrections', () => {
+      async function correctionOf(usage: StoredUsage): Promise<StoredUsage> {
+        const fresh = await storedUsage();
+        return { ...fresh, record: { ...fresh.record, version: 2, corrects: usage.record.id } };
       }
 
-      it('when kept, twice too, then each is listed once, newest first, and pages go on behind the last', async () => {
-        const base = Math.floor(Math.random() * 1e9);
-        const letters = [letter(base), letter(base + 1)];
-        await store.keepDeadLetters(letters);
-        await store.keepDeadLetters(letters.slice(0, 1));
-        const from = { at: letter(base + 2).receivedAt, id: randomUUID() };
-        const first = await store.listDeadLetters({ limit: 1, after: from });
-        expect(first).toEqual([letters[1]]);
-        const next = { at: first[0]!.receivedAt, id: first[0]!.id };
-        expect(await store.listDeadLetters({ limit: 1, after: next })).toEqual([letters[0]]);
+      it('when a record is corrected, then it stays as it is and tells by which', async () => {
+        const [usage] = await insert(await storedUsage());
+        const [correction] = await insert(await correctionOf(usage!));
+        expect(await store.get(usage!.record.id)).toMatchObject({ usage, correctedBy: correction!.record.id });
+        expect(await store.get(correction!.record.id)).toMatchObject({ usage: correction, correctedBy: null });
+        const { userId } = usage!.record;
+        const listed = await store.list({ userId }, { limit: 1_000 });
+        expect(listed.find((each) => each.usage.record.id === usage!.record.id)?.correctedBy).toBe(
+          correction!.record.id,
+        );
+      });
+
+      it('when it is corrected once more, then nothing is written; the correction itself can be corrected', async () => {
+        const [usage] = await insert(await storedUsage());
+        const [correction] = await insert(await correctionOf(usage!));
+        const { chunk, usages } = chunkOf([await correctionOf(usage!), await storedUsage()]);
+        expect(await store.insert(chunk, usages)).toBe(false);
+        expect((await store.find(usages.map(({ record }) => record.id))).size).toBe(0);
+        await insert(await correctionOf(correction!));
       });
     });
   });

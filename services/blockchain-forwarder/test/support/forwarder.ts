@@ -10,6 +10,7 @@ import { advanceSink } from '../../application/advance-sink';
 import { closeBatch } from '../../application/close-batches';
 import { ledgerRoutes } from '../../http/ledger-routes';
 import { MemoryUsageReports } from '../../adapters/memory-usage-reports';
+import { deadLetterRoutes } from '../../http/dead-letter-routes';
 import { usageRoutes } from '../../http/routes';
 import { publicJwk } from '../../domain/receipt-signature';
 import { DEAD_LETTER_PATH, eventRoutes } from '../../http/subscriptions';
@@ -54,12 +55,14 @@ export async function startForwarder() {
   let woken = 0;
   const keys = { signing: () => Promise.resolve(KEY), published: () => Promise.resolve([publicJwk(KEY)]) };
   const reports = new MemoryUsageReports(store);
-  const stores = { usage: store, ledger: store, sinkStore: store };
+  const stores = { usage: store, ledger: store, letters: store, sinkStore: store };
+  const ingest = { store, logger, now, newId: randomUUID, wakeLedger: () => void (woken += 1) };
   const app: Express = await testApp(
     [
+      ...deadLetterRoutes({ ...stores, sinks, ingest, logger, now }),
       ...usageRoutes({ ...stores, reports, sinks, chain, keys }),
       ...ledgerRoutes({ ledger: store, now, keys }),
-      ...eventRoutes({ store, logger, now, newId: randomUUID, wakeLedger: () => void (woken += 1) }),
+      ...eventRoutes(ingest),
     ],
     logger,
   );
