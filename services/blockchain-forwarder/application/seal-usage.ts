@@ -1,8 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { toBase64url } from '../domain/bytes';
-import { canonicalHash } from '../domain/canonical-hash';
+import { canonicalHash, hashOfText } from '../domain/canonical-hash';
 import { canonicalText } from '../domain/canonical-json';
-import { leafOf, SALT_BYTES } from '../domain/leaf';
+import { leafOfText, SALT_BYTES } from '../domain/leaf';
 import type { StoredUsage, UsageRecord } from '../domain/usage-record';
 
 export interface SealedUsage {
@@ -20,14 +19,15 @@ export async function sealUsage(
   traceparent: string | null,
 ): Promise<SealedUsage> {
   const salt = randomBytes(SALT_BYTES);
+  const text = await canonicalText(record);
   const usage = {
     record,
-    usageHash: await canonicalHash(record),
+    usageHash: hashOfText(text),
     salt: salt.toString('base64url'),
-    leaf: toBase64url(await leafOf(record, salt)),
+    leaf: Buffer.from(leafOfText(text, salt)).toString('base64url'),
     contentHash: await canonicalHash(content),
     receivedAt: receivedAt.toISOString(),
     traceparent,
   };
-  return { usage, bytes: (await canonicalText(record)).length };
+  return { usage, bytes: Buffer.byteLength(text) };
 }
