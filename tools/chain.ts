@@ -68,8 +68,10 @@ function startAnvil(instance: Instance): void {
   fs.mkdirSync(folder, { recursive: true });
   // written every second: a receipt given out is on the chain again after a kill -9, short of that second
   const state = ['--state', path.join(folder, 'state.json'), '--state-interval', '1'];
+  // what it calls final is two blocks behind, not 64: blocks come with transactions only
+  const finality = ['--slots-in-an-epoch', '1'];
   const listen = ['--host', '127.0.0.1', '--port', String(instance.ports.chain)];
-  startSupervised(instance, 'chain', [anvil, ...listen, ...state]);
+  startSupervised(instance, 'chain', [anvil, ...listen, ...finality, ...state]);
 }
 
 async function firstAnswer<T>(ask: () => Promise<T>, otherwise: string): Promise<T> {

@@ -64,8 +64,12 @@ export class DaprUsageStore implements UsageStore {
       filter.serviceType === undefined ? [] : `service_type = ${parameter(filter.serviceType)}`,
       filter.kind === undefined ? [] : `kind = ${parameter(filter.kind)}`,
       filter.from === undefined ? [] : `ended_at_text >= ${parameter(filter.from)}`,
-      filter.to === undefined ? [] : `ended_at_text < ${parameter(filter.to)}`,
-      after === undefined ? [] : `(ended_at_text, id) < (${parameter(after.at)}, ${parameter(after.id)})`,
+      // not both: PostgreSQL may walk its index from the one to the other, page after page
+      after !== undefined && (filter.to === undefined || after.at < filter.to)
+        ? `(ended_at_text, id) < (${parameter(after.at)}, ${parameter(after.id)})`
+        : filter.to === undefined
+          ? []
+          : `ended_at_text < ${parameter(filter.to)}`,
     ].flat();
     const where = conditions.length > 0 ? `WHERE ${conditions.join(' AND ')}` : '';
     const page = `SELECT * FROM usage_records ${where} ORDER BY ended_at_text DESC, id DESC LIMIT ${limit}`;

@@ -1,10 +1,10 @@
-import type { JsonWebKey } from 'node:crypto';
 import { notAnchored } from '../domain/errors';
 import { inclusionPath, merkleTree } from '../domain/merkle';
 import { receiptBodyOf, type Receipt } from '../domain/receipt';
-import { signReceipt, type SigningKey } from '../domain/receipt-signature';
+import { signReceipt } from '../domain/receipt-signature';
 import type { LedgerSink } from '../ports/ledger-sink';
 import type { LedgerStore } from '../ports/ledger-store';
+import type { ReceiptKeys } from '../ports/receipt-keys';
 import type { SinkStore } from '../ports/sink-store';
 import type { UsageStore } from '../ports/usage-store';
 import { getUsage, type Reader } from './read-usage';
@@ -16,13 +16,6 @@ export interface ReceiptParts {
   /** The sink that anchors batches on a chain; undefined where none is configured. */
   chain: LedgerSink | undefined;
   keys: ReceiptKeys;
-}
-
-export interface ReceiptKeys {
-  /** Undefined where none is configured. @throws AppError `ledger.key_unavailable` */
-  signing(): Promise<SigningKey | undefined>;
-  /** Public halves of those that sign, or did. @throws as signing */
-  published(): Promise<readonly JsonWebKey[]>;
 }
 
 /** @throws AppError `usage.not_found`, or `usage.not_anchored` while there is nothing on a chain to prove it by */

@@ -1,4 +1,4 @@
-import type { ReceiptKeys } from '../application/issue-receipt';
+import type { ReceiptKeys } from '../ports/receipt-keys';
 import { z } from 'zod';
 import { timestamp } from '../../../shared/contracts/fields';
 import { route, type Route } from '../../../shared/http/route';

@@ -1,9 +1,10 @@
 import type { CloudEvent } from '../../../../shared/contracts/events';
 import { AppError } from '../../../../shared/errors';
+import { replacing } from '../../../../shared/testing/simulation/replacing';
 import type { Inventory } from '../../domain/inventory';
 import type { PoolFact } from '../../domain/pool-commands';
 import type { PoolStore } from '../../ports/pool-store';
-import { type Plant, replacing } from './replica';
+import type { Plant } from './replica';
 
 interface PlantedFault {
   name: string;

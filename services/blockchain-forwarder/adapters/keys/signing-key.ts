@@ -4,7 +4,7 @@ import { ed25519Keys, type Ed25519Jwk } from '../../domain/check-signature';
 import { publicJwk, type SigningKey } from '../../domain/receipt-signature';
 import { unavailable } from '../../../../shared/errors';
 import { ConfigError } from '../../../../shared/process/config';
-import type { ReceiptKeys } from '../../application/issue-receipt';
+import type { ReceiptKeys } from '../../ports/receipt-keys';
 import { KeyUnavailable, KeyUnusable, shownReference, type KeyReference } from './reference';
 import { readSecret, type SecretSources } from './secret-text';
 

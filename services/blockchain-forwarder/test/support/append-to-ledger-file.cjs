@@ -5,6 +5,7 @@
  */
 const { readFileSync } = require('node:fs');
 const { open } = require('node:fs/promises');
+const { argv, stdout } = require('node:process');
 const { transformSync } = require('@swc/core');
 
 const MAX_WRITE = 1_500;
@@ -31,7 +32,7 @@ async function run([ledgerFile, path, from]) {
   const ledger = JSON.parse(readFileSync(ledgerFile, 'utf8'));
   const sink = new FileLedgerSink(path, openSlowly);
   const records = async (batchId) => ledger[batchId - 1].records;
-  process.stdout.write('ready\n');
+  stdout.write('ready\n');
   for (let first = Number(from); first <= ledger.length;) {
     const open = ledger
       .slice(first - 1, first - 1 + sink.window)
@@ -39,10 +40,10 @@ async function run([ledgerFile, path, from]) {
     const { advances, trouble } = await sink.step(open, { now: new Date(), records });
     if (trouble) throw new Error(trouble.error);
     for (const { batchId, progress } of advances) {
-      process.stdout.write(`${JSON.stringify({ batchId, ...progress })}\n`);
+      stdout.write(`${JSON.stringify({ batchId, ...progress })}\n`);
       first = batchId + 1;
     }
   }
 }
 
-void run(process.argv.slice(2));
+void run(argv.slice(2));
