@@ -4,7 +4,7 @@ import type { DeadLetter } from '../domain/dead-letter';
 import type { StoredUsage } from '../domain/usage-record';
 import { keepArrivals } from './dapr-dead-letter-store';
 import type { Page, UsageFilter, UsageInLedger, UsageStore } from '../ports/usage-store';
-import { APP, chunkKey, correctedKey, IN_LEDGER, usageKey } from './usage-schema';
+import { APP, chunkKey, correctedKey, IN_LEDGER, USAGE_KEY, usageKey } from './usage-schema';
 
 const COLUMNS = `json_build_object('usage', usage_records.document, 'batch', batch.document,
   'correctedBy', usage_records.corrected_by,
@@ -52,8 +52,8 @@ export class DaprUsageStore implements UsageStore {
   }
 
   async get(id: string): Promise<UsageInLedger | null> {
-    const sql = `SELECT ${COLUMNS} FROM usage_records ${IN_LEDGER} WHERE id = $1`;
-    return ((await this.sidecar.query(sql, [id]))[0] as UsageInLedger | undefined) ?? null;
+    const sql = `SELECT ${COLUMNS} FROM usage_records ${IN_LEDGER} WHERE usage_records.key = $1`;
+    return ((await this.sidecar.query(sql, [USAGE_KEY + id]))[0] as UsageInLedger | undefined) ?? null;
   }
 
   async list(filter: UsageFilter, { limit, after }: Page): Promise<UsageInLedger[]> {
