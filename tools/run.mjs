@@ -12,7 +12,21 @@ const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 process.chdir(root);
 
 const [command = '', ...rest] = process.argv.slice(2);
+<<<<<<< HEAD
 const COMMANDS = ['start', 'clean', 'token', 'audit', 'test', 'bench:allocation', 'bench:tasks', 'bench:ledger'];
+=======
+const COMMANDS = [
+  'start',
+  'clean',
+  'token',
+  'audit',
+  'audit:ledger',
+  'test',
+  'bench',
+  'bench:allocation',
+  'bench:tasks',
+];
+>>>>>>> main
 if (!COMMANDS.includes(command)) stop(`Unknown command "${command}": one of ${COMMANDS.join(', ')}.`);
 
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
@@ -23,12 +37,18 @@ if (major < 20 || (major === 20 && minor < 19)) {
 installPackages();
 compile();
 process.argv.splice(2, process.argv.length, ...rest);
+<<<<<<< HEAD
 const BENCHES = {
+=======
+const PROGRAMS = {
+  'audit:ledger': 'tools/audit-ledger.js',
+  bench: 'test/bench/bench.js',
+>>>>>>> main
   'bench:allocation': 'test/bench/allocation/bench.js',
   'bench:tasks': 'test/bench/tasks/bench.js',
   'bench:ledger': 'test/bench/ledger/bench.js',
 };
-const program = BENCHES[command] ?? `tools/${command}.js`;
+const program = PROGRAMS[command] ?? `tools/${command}.js`;
 createRequire(import.meta.url)(path.join(root, 'dist', program));
 
 /** node_modules is stale when package-lock.json is not the one that it was installed from. */
