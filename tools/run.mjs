@@ -12,9 +12,6 @@ const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 process.chdir(root);
 
 const [command = '', ...rest] = process.argv.slice(2);
-<<<<<<< HEAD
-const COMMANDS = ['start', 'clean', 'token', 'audit', 'test', 'bench:allocation', 'bench:tasks', 'bench:ledger'];
-=======
 const COMMANDS = [
   'start',
   'clean',
@@ -22,11 +19,10 @@ const COMMANDS = [
   'audit',
   'audit:ledger',
   'test',
-  'bench',
   'bench:allocation',
   'bench:tasks',
+  'bench:ledger',
 ];
->>>>>>> main
 if (!COMMANDS.includes(command)) stop(`Unknown command "${command}": one of ${COMMANDS.join(', ')}.`);
 
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
@@ -37,13 +33,8 @@ if (major < 20 || (major === 20 && minor < 19)) {
 installPackages();
 compile();
 process.argv.splice(2, process.argv.length, ...rest);
-<<<<<<< HEAD
-const BENCHES = {
-=======
 const PROGRAMS = {
   'audit:ledger': 'tools/audit-ledger.js',
-  bench: 'test/bench/bench.js',
->>>>>>> main
   'bench:allocation': 'test/bench/allocation/bench.js',
   'bench:tasks': 'test/bench/tasks/bench.js',
   'bench:ledger': 'test/bench/ledger/bench.js',
