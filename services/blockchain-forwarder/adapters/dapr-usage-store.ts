@@ -10,17 +10,6 @@ const COLUMNS = `json_build_object('usage', usage_records.document, 'batch', bat
   'correctedBy', usage_records.corrected_by,
   'deliveries', coalesce(deliveries.documents, '[]'))::text`;
 
-/** All rows of a line each in one statement, which fails as a whole when one of the keys exists. */
-const INSERT = `INSERT INTO state (key, value)
-  SELECT '${APP}||' || split_part(line, E'\\t', 1), convert_to(split_part(line, E'\\t', 2), 'UTF8')
-  FROM string_to_table($1, E'\\n') AS line`;
-
-/** JSON has neither tabs nor line breaks in it, nor have keys. One order, so that two statements never wait for each other. */
-function linesOf(rows: readonly (readonly [key: string, value: unknown])[]): string {
-  const lines = rows.map(([key, value]) => `${key}\t${JSON.stringify(value)}`);
-  return lines.sort().join('\n');
-}
-
 /**
  * The store over the own sidecar: rows by the state store, lists by SQL. The rows are ours alone (their keys carry the
  * app-id), so what is read back has the shape that was written.
@@ -35,15 +24,14 @@ export class DaprUsageStore implements UsageStore {
   }
 
   async insert(chunk: Chunk, usages: readonly StoredUsage[]): Promise<boolean> {
-    const rows = [
-      ...usages.map((value) => [usageKey(value.record.id), value] as const),
-      ...usages.flatMap(({ record }) =>
-        record.version === 2 ? [[correctedKey(record.corrects), { by: record.id }] as const] : [],
-      ),
-      [chunkKey(chunk.id), chunk] as const,
-    ];
     try {
-      await this.sidecar.execute(INSERT, [linesOf(rows)]);
+      await this.sidecar.insert(APP, [
+        ...usages.map((value) => ({ key: usageKey(value.record.id), value })),
+        ...usages.flatMap(({ record }) =>
+          record.version === 2 ? [{ key: correctedKey(record.corrects), value: { by: record.id } }] : [],
+        ),
+        { key: chunkKey(chunk.id), value: chunk },
+      ]);
       return true;
     } catch (error) {
       if (error instanceof ConflictError) return false;

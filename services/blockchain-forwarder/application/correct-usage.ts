@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { uuidFromName } from '../../../shared/contracts/ids';
 import { idempotencyKeyReused, unavailable } from '../../../shared/errors';
 import type { IdempotencyKey } from '../../../shared/http/conditions';
@@ -5,6 +6,7 @@ import type { Logger } from '../../../shared/logging/logger';
 import { canonicalHash } from '../domain/canonical-hash';
 import { correctionOf, type CorrectionRequest } from '../domain/correction';
 import { alreadyCorrected, usageNotFound } from '../domain/errors';
+import { SALT_BYTES } from '../domain/leaf';
 import type { UsageInLedger, UsageStore } from '../ports/usage-store';
 import { sealUsage } from './seal-usage';
 
@@ -43,7 +45,11 @@ export async function correctUsage(
     }
     if (corrected.correctedBy !== null) throw alreadyCorrected(corrected.correctedBy);
     const record = correctionOf(corrected.usage.record, request, correctionId, now());
-    const { usage, bytes } = await sealUsage(record, content, now(), null);
+    const { usage, bytes } = await sealUsage(record, content, {
+      receivedAt: now(),
+      traceparent: null,
+      salt: randomBytes(SALT_BYTES),
+    });
     const chunk = { id: newId(), receivedAt: usage.receivedAt, bytes, entries: [[record.id, usage.leaf] as const] };
     if (await store.insert(chunk, [{ ...usage, chunk: chunk.id }])) {
       wakeLedger();

@@ -1,7 +1,9 @@
+import { randomBytes } from 'node:crypto';
 import { unavailable } from '../../../shared/errors';
 import type { InvalidEvent } from '../../../shared/http/subscription';
 import type { Logger } from '../../../shared/logging/logger';
 import type { DeadLetter } from '../domain/dead-letter';
+import { SALT_BYTES } from '../domain/leaf';
 import { faultOf, usageRecordOf, type EndOfUse, type StoredUsage } from '../domain/usage-record';
 import type { UsageStore } from '../ports/usage-store';
 import { letterOf, type Diagnosis } from './keep-dead-letters';
@@ -47,7 +49,11 @@ export async function takeIn({ events, invalid }: Bundle, parts: IngestParts): P
   for (const { topic, event, detail } of invalid) {
     batch.refuse(topic, event, { reason: 'event.invalid', detail });
   }
-  for (const event of events) await batch.add(event);
+  // at once: a call costs as much as fifty salts
+  const salts = randomBytes(SALT_BYTES * events.length);
+  for (const [at, event] of events.entries()) {
+    await batch.add(event, salts.subarray(at * SALT_BYTES, (at + 1) * SALT_BYTES));
+  }
   const drafts = [...batch.usages.values()];
   const chunks = Array.from({ length: Math.ceil(drafts.length / CHUNK) }, (_, index) =>
     drafts.slice(index * CHUNK, (index + 1) * CHUNK),
@@ -103,7 +109,7 @@ class Drafts {
 
   constructor(readonly receivedAt: Date) {}
 
-  async add(event: EndOfUse): Promise<void> {
+  async add(event: EndOfUse, salt: Buffer): Promise<void> {
     const record = usageRecordOf(event);
     if (!record) return;
     const fault = faultOf(event, record);
@@ -112,7 +118,11 @@ class Drafts {
       return;
     }
     const { source, type, data } = event;
-    const sealed = await sealUsage(record, { source, type, data }, this.receivedAt, event.traceparent ?? null);
+    const sealed = await sealUsage(
+      record,
+      { source, type, data },
+      { receivedAt: this.receivedAt, traceparent: event.traceparent ?? null, salt },
+    );
     const told = { event, contentHash: sealed.usage.contentHash };
     const first = this.usages.get(event.id);
     if (first) first.told.push(told);

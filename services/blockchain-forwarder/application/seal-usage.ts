@@ -1,7 +1,6 @@
-import { randomFillSync } from 'node:crypto';
 import { canonicalHash, hashOfText } from '../domain/canonical-hash';
 import { canonicalText } from '../domain/canonical-json';
-import { leafOfText, SALT_BYTES } from '../domain/leaf';
+import { leafOfText } from '../domain/leaf';
 import type { StoredUsage, UsageRecord } from '../domain/usage-record';
 
 export interface SealedUsage {
@@ -11,14 +10,19 @@ export interface SealedUsage {
   bytes: number;
 }
 
+export interface Arrival {
+  receivedAt: Date;
+  traceparent: string | null;
+  /** Drawn for this record alone. */
+  salt: Buffer;
+}
+
 /** @param content what tells the same again from another under the same id */
 export async function sealUsage(
   record: UsageRecord,
   content: object,
-  receivedAt: Date,
-  traceparent: string | null,
+  { receivedAt, traceparent, salt }: Arrival,
 ): Promise<SealedUsage> {
-  const salt = newSalt();
   const text = await canonicalText(record);
   const usage = {
     record,
@@ -30,18 +34,4 @@ export async function sealUsage(
     traceparent,
   };
   return { usage, bytes: Buffer.byteLength(text) };
-}
-
-// many at once: each call costs as much as 50 salts
-const drawn = Buffer.alloc(256 * SALT_BYTES);
-let used = drawn.length;
-
-function newSalt(): Buffer {
-  if (used === drawn.length) {
-    randomFillSync(drawn);
-    used = 0;
-  }
-  const salt = Buffer.from(drawn.subarray(used, used + SALT_BYTES));
-  used += SALT_BYTES;
-  return salt;
 }

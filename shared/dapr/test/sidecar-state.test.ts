@@ -85,8 +85,13 @@ describe('a transaction', () => {
     ['a deadlock', 'ERROR: deadlock detected (SQLSTATE 40P01)'],
   ])('as a statement, that loses by %s is a conflict', async (_name, text) => {
     daprd.answer = () => daprError('ERR_INVOKE_OUTPUT_BINDING', text);
-    expect(await failure(daprd.sidecar.execute('INSERT', ['a']))).toBeInstanceOf(ConflictError);
-    expect(daprd.calls[0]!.body).toEqual({ operation: 'exec', metadata: { sql: 'INSERT', params: '["a"]' } });
+    const rows = [
+      { key: 'b', value: 'two\tlines\n' },
+      { key: 'a', value: 1 },
+    ];
+    expect(await failure(daprd.sidecar.insert('app', rows))).toBeInstanceOf(ConflictError);
+    const { metadata } = daprd.calls[0]!.body as { metadata: { params: string } };
+    expect(JSON.parse(metadata.params)).toEqual(['app||', 'a\t1\nb\t"two\\tlines\\n"']);
   });
 
   test('that fails otherwise is a 503 with Retry-After, without the store’s words', async () => {

@@ -30,7 +30,7 @@ interface Block {
 export const ACCOUNT = '0x1111111111111111111111111111111111111111';
 const TIP = 1_000_000_000n;
 /** So many blocks may yet be taken back. */
-const FINAL_AFTER = 6;
+const FINAL_AFTER = 24;
 
 /** Signs nothing: the chain believes what it is told. */
 export const SIGNER: TransactionSigner = {

@@ -40,7 +40,7 @@ export class Outside {
     this.service = new UsageService(scheduler, scheduler.chance(0.5) ? 0.1 : 0);
     this.service.failing = sometimes(0.2);
     this.mishaps = {
-      dropping: sometimes(0.25),
+      dropping: sometimes(0.4),
       forgetting: sometimes(0.2),
       intruding: sometimes(0.2),
       changing: sometimes(0.3),
@@ -133,8 +133,8 @@ export class Outside {
     scheduler.after(scheduler.between(50, 300), 'a block comes', () => {
       const { dropping, forgetting, intruding, changing } = this.mishaps;
       if (!this.isCalm) {
-        const back = () => scheduler.chance(0.5);
-        this.perhaps(dropping, 'reorganised', () => chain.reorganise(scheduler.whole(1, 5), back));
+        const back = () => scheduler.chance(0.2);
+        this.perhaps(dropping, 'reorganised', () => chain.reorganise(scheduler.whole(1, 12), back));
         this.perhaps(forgetting, 'pool forgotten', () => chain.forget(() => scheduler.chance(0.7)));
         this.perhaps(intruding, 'nonce of somebody else', () => chain.intrude(scheduler.whole(0, 2)));
         this.perhaps(changing, 'fee', () => (chain.baseFee = BigInt(scheduler.whole(1, 20)) * GWEI));
