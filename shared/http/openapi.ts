@@ -1,5 +1,11 @@
 import { z } from 'zod';
-import { createDocument, type ZodOpenApiOperationObject, type ZodOpenApiPathsObject } from 'zod-openapi';
+import {
+  createDocument,
+  type ZodOpenApiMediaTypeObject,
+  type ZodOpenApiOperationObject,
+  type ZodOpenApiPathsObject,
+} from 'zod-openapi';
+import { exampleOf } from './example';
 import { problemSchema } from './problem';
 import type { Route } from './route';
 
@@ -41,9 +47,10 @@ function operationOf(route: Route): ZodOpenApiOperationObject {
   return {
     summary: route.summary,
     operationId: `${route.method}${route.path.replace(/[^A-Za-z0-9]+(\w)?/g, (_, next: string | undefined) => next?.toUpperCase() ?? '')}`,
+    tags: [access?.split(':')[0] ?? 'public'],
     ...(access === undefined ? {} : { description: `Permission: \`${access}\``, security: [{ bearer: [] }] }),
     ...(Object.keys(requestParams).length > 0 ? { requestParams } : {}),
-    ...(route.body ? { requestBody: { required: true, content: { 'application/json': { schema: route.body } } } } : {}),
+    ...(route.body ? { requestBody: { required: true, content: { 'application/json': shown(route.body) } } } : {}),
     responses: {
       ...Object.fromEntries(
         Object.entries(route.responses).map(([status, schema]) => [
@@ -52,7 +59,7 @@ function operationOf(route: Route): ZodOpenApiOperationObject {
             ? { description: 'Done' }
             : {
                 description: 'Success',
-                content: { [route.mediaType ?? 'application/json']: { schema }, ...alternativesOf(route) },
+                content: { [route.mediaType ?? 'application/json']: shown(schema), ...alternativesOf(route) },
               },
         ]),
       ),
@@ -64,8 +71,13 @@ function operationOf(route: Route): ZodOpenApiOperationObject {
   };
 }
 
-function alternativesOf({ alternatives = {} }: Route): Record<string, { schema: z.ZodType }> {
-  return Object.fromEntries(Object.entries(alternatives).map(([type, schema]) => [type, { schema }]));
+function shown(schema: z.ZodType): ZodOpenApiMediaTypeObject {
+  const example = exampleOf(schema);
+  return { schema, ...(example === undefined ? {} : { example }) };
+}
+
+function alternativesOf({ alternatives = {} }: Route): Record<string, ZodOpenApiMediaTypeObject> {
+  return Object.fromEntries(Object.entries(alternatives).map(([type, schema]) => [type, shown(schema)]));
 }
 
 /** The OpenAPI 3.1 document of a service's public routes, from the schemas that validate its requests. */

@@ -1,9 +1,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { Validator } from '@seriousme/openapi-schema-validator';
 import { createAuthorizer, type Authorizer } from '../../shared/authz/authorizer';
 import { openApiDocument } from '../../shared/http/openapi';
 import { silentLogger } from '../../shared/logging/logger';
+import { isTest, publishedCodes, typescriptFiles } from './error-codes';
 import { ALL_ROUTES, pathOf, ROUTES } from './route-tables';
 
 /** The route tables, the policies and the published codes belong together. */
@@ -85,24 +85,11 @@ test('no two routes of a service answer the same method and path', () => {
 });
 
 describe('codes of errors, a published contract', () => {
-  const files = (folder: string): string[] =>
-    readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
-      const path = join(folder, entry.name);
-      return entry.isDirectory() ? files(path) : path.endsWith('.ts') ? [path] : [];
-    });
-  const isTest = (file: string): boolean => /\/(test|testing)\//.test(file);
-  const own = ['services', 'shared'].flatMap(files);
-  const tests = [...own.filter(isTest), ...files('test')]
+  const own = ['services', 'shared'].flatMap(typescriptFiles);
+  const tests = [...own.filter(isTest), ...typescriptFiles('test')]
     .filter((file) => !file.endsWith('routes.test.ts'))
     .map((file) => readFileSync(file, 'utf8'));
-  const codes = new Set(
-    own
-      .filter((file) => !isTest(file))
-      .flatMap((file) => [
-        ...readFileSync(file, 'utf8').matchAll(/(?:new AppError\(\s*'\w+',\s*|unavailable\(\s*)'([a-z_]+\.[a-z_]+)'/g),
-      ])
-      .map((match) => match[1]!),
-  );
+  const codes = publishedCodes().keys();
 
   test('each is in a test', () => {
     expect([...codes].sort().filter((code) => !tests.some((text) => text.includes(code)))).toEqual(UNTESTED_CODES);

@@ -30,7 +30,13 @@ const claims = z
   .array(claim)
   .min(1)
   .max(32)
-  .meta({ description: 'Several claims may name the same pool, or come to lie in the same one.' });
+  .meta({
+    description: 'Several claims may name the same pool, or come to lie in the same one.',
+    example: [
+      { resource_pool_id: '0b0f9a52-4c0e-4f5e-9a39-5d2a1a6f3c11', capacity: 4 },
+      { resource_type: 'GPU', labels: { team: 'vision' }, capacity: 1 },
+    ],
+  });
 
 function wantedOf(body: z.output<typeof claim>): WantedClaim {
   if ('resource_pool_id' in body) return { poolId: body.resource_pool_id, capacity: body.capacity };

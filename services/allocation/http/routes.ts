@@ -27,11 +27,11 @@ const releasedBody = z
     ...allocationBody.omit({ updated_at: true, lease_seconds: true, expires_at: true, allocation_group_id: true })
       .shape,
     created_by: uuid,
-    task_id: uuid.nullable().meta({ description: 'The task that held it, when a task did.' }),
+    task_id: uuid.nullable().meta({ description: 'The task that held it, when a task did.', example: null }),
     released_at: timestamp,
     duration,
     end_reason: z.string().meta({ description: 'Why it ended. An open set.', example: 'released' }),
-    released_by: z.string().meta({ description: 'Who released it: a `sub`, or `system`.' }),
+    released_by: z.string().meta({ description: 'Who released it: a `sub`, or `system`.', example: 'system' }),
   })
   .meta({ id: 'ReleasedAllocation' });
 

@@ -14,11 +14,14 @@ import {
 } from '../domain/dead-letter';
 
 const params = z.object({ id: uuid });
+const DETAIL = 'data.userId: Invalid UUID';
+const detail = z.string().meta({ example: DETAIL });
 const text = z
   .string()
   .min(1)
   .max(200)
-  .regex(/^[^\0\p{Cs}]*$/u, 'must hold no NUL and no half surrogate pair');
+  .regex(/^[^\0\p{Cs}]*$/u, 'must hold no NUL and no half surrogate pair')
+  .meta({ example: 'evm' });
 const reason = z.enum(DEAD_LETTER_REASONS);
 
 const letterQuery = z.strictObject({
@@ -32,12 +35,12 @@ const letterQuery = z.strictObject({
 const letterSchema = z
   .object({
     id: uuid,
-    topic: z.string(),
-    eventId: z.string().nullable(),
+    topic: z.string().meta({ example: 'task.stopped' }),
+    eventId: z.string().nullable().meta({ example: '0b0f9a52-4c0e-4f5e-9a39-5d2a1a6f3c11' }),
     reason,
-    detail: z.string(),
-    event: z.unknown(),
-    refusedBy: z.object({ sink: z.string(), batchId: z.int() }).nullable(),
+    detail,
+    event: z.unknown().meta({ example: { type: 'task.stopped', data: { userId: 'nobody' } } }),
+    refusedBy: z.object({ sink: z.string(), batchId: z.int() }).nullable().meta({ example: null }),
     receivedAt: timestamp.meta({ description: 'When it came first.' }),
     lastSeenAt: timestamp,
     state: z.enum(DEAD_LETTER_STATES),
@@ -45,10 +48,10 @@ const letterSchema = z
       .array(
         z.object({
           action: z.enum(['replay', 'drop']),
-          by: z.string(),
+          by: z.string().meta({ example: '00000000-0000-4000-8000-000000000001' }),
           at: timestamp,
           result: z.enum([...REPLAY_RESULTS, 'dropped']),
-          detail: z.string(),
+          detail,
         }),
       )
       .meta({ description: 'What administrators did with it, the last 20 acts.' }),
@@ -56,14 +59,18 @@ const letterSchema = z
   .meta({ id: 'DeadLetter' });
 
 const replayedSchema = z
-  .object({ result: z.enum(REPLAY_RESULTS), detail: z.string(), letter: letterSchema })
+  .object({ result: z.enum(REPLAY_RESULTS), detail, letter: letterSchema })
   .meta({ id: 'DeadLetterReplay' });
 
 const replayAll = z.strictObject({
   reason: reason.optional(),
   sink: text.optional(),
   limit: z.int().min(1).max(500).default(100).meta({ description: 'Letters that one request takes up.' }),
-  cursor: z.string().max(500).nullish().meta({ description: 'Of the answer before: goes on behind those letters.' }),
+  cursor: z
+    .string()
+    .max(500)
+    .nullish()
+    .meta({ description: 'Of the answer before: goes on behind those letters.', example: null }),
 });
 
 const countsSchema = z
@@ -71,7 +78,10 @@ const countsSchema = z
     replayed: z.int(),
     failed: z.int().meta({ description: 'Tried, and open as before.' }),
     left: z.int().meta({ description: 'Open, and not tried yet.' }),
-    cursor: z.string().nullable().meta({ description: 'For the next request; null when nothing is left.' }),
+    cursor: z
+      .string()
+      .nullable()
+      .meta({ description: 'For the next request; null when nothing is left.', example: null }),
   })
   .meta({ id: 'DeadLetterReplays' });
 

@@ -7,7 +7,10 @@ import { noSuchBatch } from '../domain/errors';
 import type { LedgerStore } from '../ports/ledger-store';
 import { batchSchema } from './usage-schemas';
 
-const hash = z.string().regex(/^0x[0-9a-f]{64}$/);
+const hash = z
+  .string()
+  .regex(/^0x[0-9a-f]{64}$/)
+  .meta({ example: `0x${'5e'.repeat(32)}` });
 const number = z.coerce
   .number()
   .int()
@@ -16,8 +19,8 @@ const number = z.coerce
 
 const ledgerSchema = z
   .object({
-    batches: z.int(),
-    records: z.int(),
+    batches: z.int().meta({ example: 12 }),
+    records: z.int().meta({ example: 3400 }),
     root: hash.meta({ description: 'Of the tree over all batches (RFC 9162).' }),
     lastRoot: hash.meta({ description: "Of the last batch's own tree: what the next batch names." }),
     at: timestamp,
@@ -27,15 +30,17 @@ const ledgerSchema = z
 const consistencySchema = z
   .object({
     from: z.int(),
-    to: z.int(),
+    to: z.int().meta({ example: 2 }),
     fromRoot: hash,
     toRoot: hash,
     proof: z.array(hash).meta({ description: 'RFC 9162 §2.1.4; empty for a state and itself.' }),
   })
   .meta({ id: 'LedgerConsistency' });
 
+const KEY = { kty: 'OKP', crv: 'Ed25519', alg: 'EdDSA', use: 'sig', kid: 'oz…', x: '11qY…' };
+
 const jwkSetSchema = z
-  .object({ keys: z.array(z.record(z.string(), z.unknown())) })
+  .object({ keys: z.array(z.record(z.string(), z.unknown())).meta({ example: [KEY] }) })
   .meta({ id: 'JsonWebKeySet', description: 'RFC 7517; the public keys that receipts are signed with.' });
 
 export interface LedgerRouteParts {

@@ -30,8 +30,9 @@ export const summarySchema = z
   .object({
     key: z.string().nullable().meta({
       description: 'An id, a service type, `2026-11-23` or `2026-11`; null for what the grouping does not apply to.',
+      example: '2026-11',
     }),
-    count: z.int().meta({ description: 'How many records.' }),
+    count: z.int().meta({ description: 'How many records.', example: 3 }),
     seconds: decimal.meta({ description: 'From start to end of each use; text, for it is exact.' }),
     unitSeconds: decimal.meta({ description: 'Capacity × seconds; a use without a capacity counts 0.000.' }),
   })
@@ -39,6 +40,7 @@ export const summarySchema = z
 
 export const csvFile = z.string().meta({
   description: 'A file after RFC 4180 with a header; `limit`, where it is given, is the most lines that it has.',
+  example: 'serviceType,count,seconds,unitSeconds\r\ndemo,3,3800.250,380025.000\r\n',
 });
 
 export function presentSum({ key, count, milliseconds, unitMilliseconds }: UsageSum): z.input<typeof summarySchema> {

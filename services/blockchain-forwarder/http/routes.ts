@@ -5,7 +5,6 @@ import { route, type Route } from '../../../shared/http/route';
 import { issueReceipt, type ReceiptParts } from '../application/issue-receipt';
 import { inspectUsage } from '../application/read-usage';
 import { verifyUsage, type VerifyParts } from '../application/verify-usage';
-import { receiptSchema } from '../domain/receipt';
 import type { DeadLetterStore } from '../ports/dead-letter-store';
 import type { UsageReports } from '../ports/usage-reports';
 import { csvFile } from './report-schemas';
@@ -71,7 +70,7 @@ export function usageRoutes(
       summary: 'What proves to a stranger that the record is in the ledger, and the ledger on the chain',
       access: { permission: 'usage:get' },
       params: schema.usageId,
-      responses: { 200: receiptSchema },
+      responses: { 200: schema.receiptShown },
       errors: ['usage.not_found', 'usage.not_anchored'],
       handle: async ({ params, caller }) => ({
         status: 200,

@@ -1,7 +1,9 @@
 import { z } from 'zod';
 import { timestamp, uuid } from '../../../shared/contracts/fields';
+import { exampleOf } from '../../../shared/http/example';
 import { pageQuery } from '../../../shared/http/paging';
 import { STAGES } from '../domain/delivery';
+import { receiptSchema } from '../domain/receipt';
 import { stateOf, USAGE_STATES } from '../domain/usage-state';
 import type { UsageInLedger } from '../ports/usage-store';
 
@@ -16,10 +18,19 @@ export const usageQuery = z.strictObject({
   ...pageQuery,
 });
 
-const usageHash = z.string().regex(/^0x[0-9a-f]{64}$/);
+const usageHash = z
+  .string()
+  .regex(/^0x[0-9a-f]{64}$/)
+  .meta({ example: `0x${'5e'.repeat(32)}` });
 const stage = z.enum(STAGES);
-const base64url = z.string().regex(/^[\w-]+$/);
-const receipt = z.record(z.string(), z.unknown()).nullable().meta({ description: "The sink's proof, as it gave it." });
+const base64url = z
+  .string()
+  .regex(/^[\w-]+$/)
+  .meta({ example: 'Z2FiCg' });
+const receipt = z
+  .record(z.string(), z.unknown())
+  .nullable()
+  .meta({ description: "The sink's proof, as it gave it.", example: null });
 
 const use = {
   id: uuid,
@@ -27,15 +38,19 @@ const use = {
   userId: uuid,
   taskId: uuid.nullable(),
   allocationId: uuid.nullable(),
-  serviceType: z.string().nullable(),
-  serviceId: uuid.nullable(),
+  serviceType: z.string().nullable().meta({ example: 'demo' }),
+  serviceId: uuid.nullable().meta({ example: null }),
   poolId: uuid.nullable(),
-  capacity: z.int().nullable(),
+  capacity: z.int().nullable().meta({ example: 100 }),
   startedAt: timestamp,
   endedAt: timestamp,
   duration: z.string().meta({ example: 'PT1H3M20S' }),
-  reason: z.string(),
-  sourceEvent: z.object({ id: uuid, source: z.string(), type: z.string() }),
+  reason: z.string().meta({ example: 'stopped_by_user' }),
+  sourceEvent: z.object({
+    id: uuid,
+    source: z.string().meta({ example: 'task-runner' }),
+    type: z.string().meta({ example: 'task.stopped' }),
+  }),
 };
 
 const recordSchema = z
@@ -70,8 +85,10 @@ export const usageSchema = z
       description: 'How far the record is on its way into a chain; `batched` is the end where none is set up.',
     }),
     batch: batchSchema.nullable(),
-    sinks: z.record(z.string(), z.object({ stage, since: timestamp })),
-    correctedBy: uuid.nullable().meta({ description: 'The record that stands in place of this one.' }),
+    sinks: z
+      .record(z.string(), z.object({ stage, since: timestamp }))
+      .meta({ example: { evm: { stage: STAGES[0], since: '2026-11-23T09:30:00.000Z' } } }),
+    correctedBy: uuid.nullable().meta({ description: 'The record that stands in place of this one.', example: null }),
     openLetters: z.int().optional().meta({
       description: 'Open dead letters of this record or its id: for an administrator, where one record is asked for.',
     }),
@@ -80,7 +97,7 @@ export const usageSchema = z
 
 export const verificationSchema = z
   .object({
-    valid: z.boolean(),
+    valid: z.boolean().meta({ example: true }),
     storedHash: usageHash,
     computedHash: usageHash,
     storedLeaf: base64url,
@@ -88,9 +105,32 @@ export const verificationSchema = z
     batch: z
       .object({ batchId: z.int(), leafIndex: z.int(), storedRoot: usageHash, computedRoot: usageHash })
       .nullable(),
-    sinks: z.record(z.string(), z.object({ stage: stage.nullable(), found: z.boolean().nullable(), receipt })),
+    sinks: z
+      .record(z.string(), z.object({ stage: stage.nullable(), found: z.boolean().nullable(), receipt }))
+      .meta({ example: { evm: { stage: STAGES[0], found: null, receipt: null } } }),
   })
   .meta({ id: 'UsageVerification' });
+
+const bytes = (count: number): string => Buffer.alloc(count, 0x5e).toString('base64url');
+
+export const receiptShown = receiptSchema.meta({
+  description: 'docs/receipt.md tells of each field. The example has the form of a receipt, and proves nothing.',
+  example: {
+    version: 1,
+    record: exampleOf(recordSchema),
+    salt: bytes(16),
+    leafIndex: 2,
+    treeSize: 3,
+    sequence: 3399,
+    path: bytes(32),
+    root: bytes(32),
+    chainId: 31_337,
+    contract: `0x${'5e'.repeat(20)}`,
+    transaction: bytes(32),
+    block: bytes(32),
+    signature: `eyJhbGciOiJFZERTQSJ9..${bytes(64)}`,
+  },
+});
 
 export function presentUsage(found: UsageInLedger & { openLetters?: number }): z.input<typeof usageSchema> {
   const { usage, batch, deliveries, correctedBy, openLetters } = found;

@@ -35,7 +35,7 @@ const termFields = {
       example: 1.5,
     }),
   min_unit: capacity.meta({ description: 'Smallest allocation.', example: 1 }),
-  max_unit: capacity.nullable().meta({ description: 'Largest allocation; null is no limit.', example: 8 }),
+  max_unit: capacity.nullable().meta({ description: 'Largest allocation; null is no limit.', example: 4 }),
   step_size: capacity.meta({ description: 'Allocations are multiples of it.', example: 1 }),
   state: poolState.meta({
     description:
@@ -58,13 +58,17 @@ export const poolBody = z
     id: uuid,
     ...poolFields,
     ...termFields,
-    capacity: z.int().meta({ description: 'floor((total_capacity − reserved) × allocation_ratio)' }),
-    allocated_capacity: z.int().min(0).meta({ description: 'More than capacity after ?resize=allow or drain.' }),
-    available_capacity: z.int().min(0),
-    waiting_requests: z.int().min(0).meta({ description: 'How many requests wait for capacity of it.' }),
-    drain: drainView
-      .nullable()
-      .meta({ description: 'Set by state draining and by ?resize=drain, until the next change of numbers or state.' }),
+    capacity: z.int().meta({ description: 'floor((total_capacity − reserved) × allocation_ratio)', example: 4 }),
+    allocated_capacity: z
+      .int()
+      .min(0)
+      .meta({ description: 'More than capacity after ?resize=allow or drain.', example: 1 }),
+    available_capacity: z.int().min(0).meta({ example: 3 }),
+    waiting_requests: z.int().min(0).meta({ description: 'How many requests wait for capacity of it.', example: 0 }),
+    drain: drainView.nullable().meta({
+      description: 'Set by state draining and by ?resize=drain, until the next change of numbers or state.',
+      example: null,
+    }),
     created_at: timestamp,
     updated_at: timestamp,
   })

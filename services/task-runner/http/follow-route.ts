@@ -14,6 +14,12 @@ const STREAM = `Server-Sent Events, in order:
 - \`waiting\`: \`{position, reason}\` in the line for capacity, where this process asks; without an id
 - \`end\`: the task as it ended; then the stream closes, and answers 204 to who has been told`;
 
+const STEP = serverSentEvent(
+  'step',
+  { status: 'Running', at: '2026-11-23T09:30:00.000Z', reason: 'ready', actor: 'system' },
+  3,
+);
+
 /** What happens to a task, as it happens. */
 export function followRoute(followTask: ReturnType<typeof createFollowTask>): Route {
   return route({
@@ -23,7 +29,7 @@ export function followRoute(followTask: ReturnType<typeof createFollowTask>): Ro
     access: { permission: 'task:get' },
     headers: { 'Last-Event-ID': 'id of the last event that the client has got: go on after it' },
     params: z.object({ id: uuid }),
-    responses: { 200: z.string().meta({ description: STREAM }), 204: null },
+    responses: { 200: z.string().meta({ description: STREAM, example: STEP }), 204: null },
     mediaType: 'text/event-stream',
     errors: ['task.not_found'],
     handle: async ({ params, caller, header, signal }) => {

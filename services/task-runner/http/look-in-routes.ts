@@ -14,6 +14,7 @@ export interface LookInUseCases {
 const params = z.object({ id: uuid });
 
 const LOGS = `A JSON text a line, oldest first: \`{at, stream, text}\`, where \`stream\` is \`stdout\` or \`stderr\``;
+const LOG_LINE = `${JSON.stringify({ at: '2026-11-23T09:30:00.000Z', stream: 'stdout', text: 'listening' })}\n`;
 
 const usageSchema = z
   .object({
@@ -21,12 +22,12 @@ const usageSchema = z
     cpuCores: z
       .number()
       .nullable()
-      .meta({ description: 'used on average since the sample before; null for the first' }),
-    memoryBytes: z.int(),
-    memoryLimitBytes: z.int(),
-    networkRxBytes: z.int().meta({ description: 'received since the container began' }),
-    networkTxBytes: z.int().meta({ description: 'sent since the container began' }),
-    pids: z.int(),
+      .meta({ description: 'used on average since the sample before; null for the first', example: 0.07 }),
+    memoryBytes: z.int().meta({ example: 12_582_912 }),
+    memoryLimitBytes: z.int().meta({ example: 67_108_864 }),
+    networkRxBytes: z.int().meta({ description: 'received since the container began', example: 4096 }),
+    networkTxBytes: z.int().meta({ description: 'sent since the container began', example: 16_384 }),
+    pids: z.int().meta({ example: 8 }),
   })
   .meta({ id: 'TaskUsage' });
 
@@ -58,7 +59,7 @@ export function lookInRoutes({ readLogs, readStats }: LookInUseCases): Route[] {
           .meta({ description: 'so many of the last lines' }),
         follow: z.enum(['true', 'false']).default('false').meta({ description: 'also what it writes from now on' }),
       }),
-      responses: { 200: z.string().meta({ description: LOGS }) },
+      responses: { 200: z.string().meta({ description: LOGS, example: LOG_LINE }) },
       mediaType: 'application/x-ndjson',
       errors: ['task.not_found', 'task.no_container', 'runtime.unavailable'],
       handle: async ({ params: { id: taskId }, query: { tail, follow }, caller, signal }) => {

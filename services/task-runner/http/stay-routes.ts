@@ -36,7 +36,7 @@ export function stayRoutes({ tellActivity, extendTask }: StayUseCases): Route[] 
       access: { permission: 'task:update' },
       headers: { 'Idempotency-Key': 'the same key and body extend once' },
       params,
-      body: z.strictObject({ minutes: z.int().min(1).max(5_256_000) }),
+      body: z.strictObject({ minutes: z.int().min(1).max(5_256_000).meta({ example: 30 }) }),
       responses: { 200: taskDetailSchema },
       errors: [
         'task.not_found',

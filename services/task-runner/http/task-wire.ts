@@ -24,27 +24,31 @@ export const taskSchema = z
     id: uuid,
     userId: uuid,
     serviceType: serviceTypeName,
-    status: statusSchema,
-    containerId: z.string().nullable(),
-    port: z.int().nullable().meta({ description: 'port on the container host' }),
-    iframeUrl: z.string().nullable().meta({ description: 'null when the container is not there' }),
+    status: statusSchema.meta({ example: 'Running' }),
+    containerId: z.string().nullable().meta({ example: '4f66ad9a0b2e4d4f8f2f5c2c3f7b5f5a' }),
+    port: z.int().nullable().meta({ description: 'port on the container host', example: 49153 }),
+    iframeUrl: z
+      .string()
+      .nullable()
+      .meta({ description: 'null when the container is not there', example: 'http://127.0.0.1:49153/' }),
     createdAt: timestamp,
     startTime: timestamp.nullable().meta({ description: 'when the container was ready' }),
-    stopTime: timestamp.nullable(),
-    duration: duration.nullable().meta({ description: 'null until it has ended' }),
-    reason: z.string().nullable().meta({ description: 'why it ended', example: 'stopped_by_user' }),
-    actor: z.string().nullable().meta({ description: 'who ended it: a user, or "system"' }),
-    exitCode: z.int().nullable(),
+    stopTime: timestamp.nullable().meta({ example: null }),
+    duration: duration.nullable().meta({ description: 'null until it has ended', example: null }),
+    reason: z.string().nullable().meta({ description: 'why it ended, for example stopped_by_user', example: null }),
+    actor: z.string().nullable().meta({ description: 'who ended it: a user, or "system"', example: null }),
+    exitCode: z.int().nullable().meta({ example: null }),
     error: z
       .object({
         code: z.string(),
         detail: z.string(),
         logTail: z.array(z.string()).meta({ description: 'the last that its program wrote, oldest first' }),
       })
-      .nullable(),
+      .nullable()
+      .meta({ example: null }),
     poolId: uuid,
     allocationId: uuid,
-    capacity: z.int().meta({ description: 'units of the pool that it holds or held' }),
+    capacity: z.int().meta({ description: 'units of the pool that it holds or held', example: 100 }),
   })
   .meta({ id: 'Task' });
 
@@ -55,6 +59,7 @@ export const taskDetailSchema = taskSchema
     }),
     idleSince: timestamp.nullable().meta({
       description: 'null while it counts as active, which it does a little longer than it is',
+      example: null,
     }),
     waiting: z
       .object({
@@ -68,48 +73,65 @@ export const taskDetailSchema = taskSchema
       .nullable()
       .meta({
         description: 'while it waits for capacity; where it stands, as far as the process that answers has heard',
+        example: null,
       }),
-    history: z.array(z.object({ status: statusSchema, at: timestamp, reason: z.string(), actor: z.string() })),
+    history: z.array(z.object({ status: statusSchema, at: timestamp, reason: z.string(), actor: z.string() })).meta({
+      example: [{ status: 'Running', at: '2026-11-23T09:30:00.000Z', reason: 'ready', actor: 'system' }],
+    }),
   })
   .meta({ id: 'TaskDetail' });
 
 export const startedSchema = z
-  .object({ taskId: uuid, containerPort: z.int(), iframeUrl: z.string() })
-  .meta({ id: 'TaskStarted', example: { taskId: '…', containerPort: 49153, iframeUrl: 'http://127.0.0.1:49153/' } });
+  .object({
+    taskId: uuid,
+    containerPort: z.int().meta({ example: 49153 }),
+    iframeUrl: z.string().meta({ example: 'http://127.0.0.1:49153/' }),
+  })
+  .meta({ id: 'TaskStarted' });
 
 export const acceptedSchema = z
-  .object({ taskId: uuid, status: statusSchema })
-  .meta({ id: 'TaskAccepted', example: { taskId: '…', status: 'Pulling' } });
+  .object({ taskId: uuid, status: statusSchema.meta({ example: 'Pulling' }) })
+  .meta({ id: 'TaskAccepted' });
 
 export const stoppedSchema = z.object({ success: z.literal(true), duration }).meta({ id: 'TaskStopped' });
 
 export const serviceTypeSchema = z
   .object({
     name: serviceTypeName,
-    description: z.string(),
-    image: z.string(),
+    description: z.string().meta({ example: 'A small web page that shows which container answers' }),
+    image: z.string().meta({ example: 'resource-manager/demo:1' }),
     resources: z.object({
-      cpuMillis: z.int(),
-      memoryBytes: z.int(),
-      pids: z.int(),
-      openFiles: z.int(),
-      diskBytes: z.int().meta({ description: 'holds where the storage driver of the container host has quotas' }),
-      logBytes: z.int(),
-      gpus: z.union([z.int(), z.literal('all')]),
+      cpuMillis: z.int().meta({ example: 100 }),
+      memoryBytes: z.int().meta({ example: 67_108_864 }),
+      pids: z.int().meta({ example: 32 }),
+      openFiles: z.int().meta({ example: 1024 }),
+      diskBytes: z
+        .int()
+        .meta({ description: 'holds where the storage driver of the container host has quotas', example: 67_108_864 }),
+      logBytes: z.int().meta({ example: 1_048_576 }),
+      gpus: z.union([z.int(), z.literal('all')]).meta({ example: 0 }),
     }),
     readOnly: z.boolean().meta({ description: 'only tmpfs and volumes can be written to' }),
     network: z.enum(NETWORKS).meta({ description: 'what a container reaches beside its own page' }),
     volumes: z.array(z.object({ name: z.string(), path: z.string() })).meta({
       description: 'kept for the next task of the same user and type',
+      example: [{ name: 'work', path: '/home/jovyan/work' }],
     }),
     limits: z.object({ tasks: z.int(), tasksPerUser: z.int() }).meta({
       description: 'how many tasks of this type may be open, in all and of one user',
+      example: { tasks: 1000, tasksPerUser: 20 },
     }),
-    capacity: z.object({ pool: z.string(), units: z.int() }),
-    idleTimeout: z.int().nullable().meta({ description: 'seconds without activity after which a task is stopped' }),
-    maxAge: z.int().nullable().meta({ description: 'seconds after which a task is stopped, used or not' }),
-    warnBefore: z.int().meta({ description: 'seconds before its end that a warning comes; 0: none' }),
-    maxExtension: z.int().meta({ description: 'seconds by which its end can be put off, in all' }),
+    capacity: z.object({ pool: z.string(), units: z.int() }).meta({ example: { pool: 'local-cpu', units: 100 } }),
+    idleTimeout: z
+      .int()
+      .nullable()
+      .meta({ description: 'seconds without activity after which a task is stopped', example: 7200 }),
+    maxAge: z
+      .int()
+      .nullable()
+      .meta({ description: 'seconds after which a task is stopped, used or not', example: null }),
+    warnBefore: z.int().meta({ description: 'seconds before its end that a warning comes; 0: none', example: 600 }),
+    maxExtension: z.int().meta({ description: 'seconds by which its end can be put off, in all', example: 86_400 }),
   })
   .meta({ id: 'ServiceType' });
 

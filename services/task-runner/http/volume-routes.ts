@@ -11,7 +11,7 @@ const volumeSchema = z
   .object({
     name: z.string().meta({ description: 'user, service type and what that calls it', example }),
     userId: uuid,
-    serviceType: z.string(),
+    serviceType: z.string().meta({ example: 'jupyter' }),
     volume: z.string().meta({ description: 'as the service type calls it', example: 'work' }),
     createdAt: timestamp,
     inUse: z.boolean().meta({ description: 'a task has it, so it cannot be deleted' }),
