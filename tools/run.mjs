@@ -18,6 +18,7 @@ const COMMANDS = [
   'token',
   'audit',
   'configuration',
+  'audit:ledger',
   'test',
   'bench',
   'bench:allocation',
@@ -33,12 +34,13 @@ if (major < 20 || (major === 20 && minor < 19)) {
 installPackages();
 compile();
 process.argv.splice(2, process.argv.length, ...rest);
-const BENCHES = {
+const PROGRAMS = {
+  'audit:ledger': 'tools/audit-ledger.js',
   bench: 'test/bench/bench.js',
   'bench:allocation': 'test/bench/allocation/bench.js',
   'bench:tasks': 'test/bench/tasks/bench.js',
 };
-const program = BENCHES[command] ?? `tools/${command}.js`;
+const program = PROGRAMS[command] ?? `tools/${command}.js`;
 createRequire(import.meta.url)(path.join(root, 'dist', program));
 
 /** node_modules is stale when package-lock.json is not the one that it was installed from. */

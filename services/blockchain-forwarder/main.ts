@@ -25,7 +25,7 @@ import { SinkMisconfigured, SinkUnavailable, type LedgerSink } from './ports/led
 const BACKLOG_MS = 5_000;
 const IDLE_MS = 500;
 /** Above the longest step of a sink; after a crash its batches wait this long. */
-const LEASE_MS = 30_000;
+const LEASE_MS = 45_000;
 
 runService('blockchain-forwarder', forwarderConfig, async (config, { logger, metrics, sidecar, stopping }) => {
   const usage = new DaprUsageStore(sidecar);

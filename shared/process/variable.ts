@@ -42,7 +42,7 @@ export function variableOf(field: z.ZodType): Variable {
     allowed: typeof allowed === 'string' ? allowed : ofSchema(schema),
     isSecret: secret === true,
     isNeeded: !field.safeParse(undefined).success,
-    fallback: fallback === undefined ? undefined : String(fallback as string | number),
+    fallback: typeof fallback === 'number' ? String(fallback) : typeof fallback === 'string' ? fallback : undefined,
   };
 }
 

@@ -76,9 +76,12 @@ export async function releaseSink({ sink, store, holder }: SinkParts): Promise<v
   if (value?.lease?.holder === holder) await store.write({ ...value, lease: null }, version);
 }
 
-/** At another place than before the sink begins with the first batch again. */
+/**
+ * At another place than before the sink begins with the first batch again; but not while a process of the version before
+ * works for it, else the two would take it from each other.
+ */
 function stateAt({ name, place }: LedgerSink, stored: SinkState | null): SinkState {
-  return stored?.place === place ? stored : newSinkState(name, place);
+  return stored?.place === place ? stored : { ...newSinkState(name, place), lease: stored?.lease ?? null };
 }
 
 /** In milliseconds; a look at least every `idleMs`, for a lease may be given up. */

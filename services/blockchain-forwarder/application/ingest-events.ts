@@ -82,9 +82,9 @@ async function commit(drafts: readonly Draft[], batch: Drafts, { store, newId, w
         continue;
       wakeLedger();
     }
-    for (const { usage, event } of drafts) {
-      const kept = known.get(usage.record.id);
-      if (kept && kept.contentHash !== usage.contentHash) batch.mismatch(event);
+    for (const { usage, told } of drafts) {
+      const kept = (known.get(usage.record.id) ?? usage).contentHash;
+      for (const { event, contentHash } of told) if (contentHash !== kept) batch.mismatch(event);
     }
     return;
   }
@@ -92,7 +92,8 @@ async function commit(drafts: readonly Draft[], batch: Drafts, { store, newId, w
 }
 
 interface Draft extends SealedUsage {
-  event: EndOfUse;
+  /** All events with its id; which one the record is made of is certain only after the commit. */
+  told: { event: EndOfUse; contentHash: string }[];
 }
 
 /** What the events of one delivery come to, before the store is asked. */
@@ -112,9 +113,10 @@ class Drafts {
     }
     const { source, type, data } = event;
     const sealed = await sealUsage(record, { source, type, data }, this.receivedAt, event.traceparent ?? null);
+    const told = { event, contentHash: sealed.usage.contentHash };
     const first = this.usages.get(event.id);
-    if (!first) this.usages.set(event.id, { ...sealed, event });
-    else if (first.usage.contentHash !== sealed.usage.contentHash) this.mismatch(event);
+    if (first) first.told.push(told);
+    else this.usages.set(event.id, { ...sealed, told: [told] });
   }
 
   mismatch(event: EndOfUse): void {

@@ -7,13 +7,21 @@ export interface Loop {
   stop(): Promise<void>;
 }
 
+/** Does something later; what it returns calls that off. */
+export type Later = (work: () => void, ms: number) => () => void;
+
+function afterTimeout(work: () => void, ms: number): () => void {
+  const timer = setTimeout(work, ms);
+  return () => clearTimeout(timer);
+}
+
 /**
  * Takes turns of background work for as long as the process lives.
  * @param turn never rejects; @returns after how many milliseconds the next one is due if nobody wakes it
  * @param gatherMs from a wake to its turn: what comes meanwhile is done in the same turn
  */
-export function startLoop(turn: () => Promise<number>, gatherMs: number): Loop {
-  let timer: NodeJS.Timeout | undefined;
+export function startLoop(turn: () => Promise<number>, gatherMs: number, later: Later = afterTimeout): Loop {
+  let callOff = (): void => undefined;
   let running: Promise<void> | undefined;
   let woken = false;
   let stopped = false;
@@ -27,8 +35,8 @@ export function startLoop(turn: () => Promise<number>, gatherMs: number): Loop {
   }
 
   function runIn(ms: number): void {
-    clearTimeout(timer);
-    timer = setTimeout(begin, ms);
+    callOff();
+    callOff = later(begin, ms);
   }
 
   runIn(0);
@@ -41,7 +49,7 @@ export function startLoop(turn: () => Promise<number>, gatherMs: number): Loop {
     }),
     stop: async () => {
       stopped = true;
-      clearTimeout(timer);
+      callOff();
       await running;
     },
   };

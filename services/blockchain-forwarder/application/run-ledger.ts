@@ -3,7 +3,7 @@ import type { Logger } from '../../../shared/logging/logger';
 import { SinkMisconfigured, type LedgerSink } from '../ports/ledger-sink';
 import { advanceSink, releaseSink, type SinkParts, type Step } from './advance-sink';
 import { closeBatch, type ClosingParts } from './close-batches';
-import { startLoop, type Loop } from './loop';
+import { startLoop, type Later, type Loop } from './loop';
 
 export interface LedgerParts {
   closing: ClosingParts;
@@ -12,6 +12,8 @@ export interface LedgerParts {
   stepping: Omit<SinkParts, 'sink'>;
   logger: Logger;
   observe: (sink: string, step: Step) => void;
+  /** By timers, where nothing is given. */
+  later?: Later;
 }
 
 /** Between looks at what waits for a batch: above it, only what another process left behind waits longer. */
@@ -23,7 +25,11 @@ const AFTER_ERROR_MS = 1_000;
 /** Closes batches, and hands them to every sink, each in a loop of its own: one that is down or slow holds up no other. */
 export function runLedger(parts: LedgerParts): Loop {
   const sinks = parts.sinks.map((sink) => sinkLoop(sink, parts));
-  const closing = startLoop(() => closingTurn(parts, () => sinks.forEach((loop) => loop.wake())), GATHER_MS);
+  const closing = startLoop(
+    () => closingTurn(parts, () => sinks.forEach((loop) => loop.wake())),
+    GATHER_MS,
+    parts.later,
+  );
   return {
     wake: () => closing.wake(),
     stop: async () => {
@@ -61,7 +67,7 @@ async function closingTurn({ closing, logger }: LedgerParts, wakeSinks: () => vo
   }
 }
 
-function sinkLoop(sink: LedgerSink, { stepping, logger, observe }: LedgerParts): Loop {
+function sinkLoop(sink: LedgerSink, { stepping, logger, observe, later }: LedgerParts): Loop {
   const fields = { activity: 'ledger.deliver', sink: sink.name };
   let checked = false;
 
@@ -86,22 +92,26 @@ function sinkLoop(sink: LedgerSink, { stepping, logger, observe }: LedgerParts):
     } else if (error === null && failedBefore) logger.info('a sink works again', { ...fields, result: 'ok' });
   }
 
-  return startLoop(async () => {
-    try {
-      if (!checked) await sink.check();
-      checked = true;
-      const step = await advanceSink({ ...stepping, sink });
-      observe(sink.name, step);
-      report(step);
-      return step.nextMs;
-    } catch (error) {
-      const level = error instanceof SinkMisconfigured ? 'error' : 'warn';
-      logger[level]('batches wait: their sink or their state cannot be reached', {
-        ...fields,
-        result: 'waiting',
-        error: messageOf(error),
-      });
-      return AFTER_ERROR_MS;
-    }
-  }, 0);
+  return startLoop(
+    async () => {
+      try {
+        if (!checked) await sink.check();
+        checked = true;
+        const step = await advanceSink({ ...stepping, sink });
+        observe(sink.name, step);
+        report(step);
+        return step.nextMs;
+      } catch (error) {
+        const level = error instanceof SinkMisconfigured ? 'error' : 'warn';
+        logger[level]('batches wait: their sink or their state cannot be reached', {
+          ...fields,
+          result: 'waiting',
+          error: messageOf(error),
+        });
+        return AFTER_ERROR_MS;
+      }
+    },
+    0,
+    later,
+  );
 }

@@ -100,12 +100,15 @@ describe('a step of a sink', () => {
     ]);
   });
 
-  it('when the sink is at another place than before, then it begins with the first batch again', async () => {
+  it('when the sink is at another place than before, then it begins with the first batch again, once nobody works for the old one', async () => {
     const { step, parts, store } = await world(2);
     await step();
     const elsewhere = new MemoryPlace();
     const moved = Object.assign(new MemoryLedgerSink(elsewhere), { place: 'elsewhere' });
-    await advanceSink(parts('one', moved));
+    await advanceSink(parts('two', moved));
+    expect(elsewhere.batches.size).toBe(0);
+    await releaseSink(parts('one'));
+    await advanceSink(parts('two', moved));
     expect([...elsewhere.batches.keys()]).toEqual([1, 2]);
     expect((await store.state('memory')).value).toMatchObject({ place: 'elsewhere', begun: 2 });
   });

@@ -1,9 +1,9 @@
+import type { Network } from '../../../../shared/testing/simulation/network';
+import type { Scheduler } from '../../../../shared/testing/simulation/scheduler';
 import type { PoolStore } from '../../ports/pool-store';
 import type { RelaySide } from './database';
 import { type Answer, answerOf, type Ledger, LOST, type Send, type Wish } from './ledger';
-import type { Network } from './network';
 import { type Plant, type Process, startProcess } from './replica';
-import type { Scheduler } from './scheduler';
 
 /** What it comes to: the id of what was made, and whether that is a request that waits. */
 type Result = { id: string; waits: boolean } | string | void;

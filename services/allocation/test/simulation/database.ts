@@ -2,12 +2,12 @@ import type { CloudEvent } from '../../../../shared/contracts/events';
 import { outboxRows } from '../../../../shared/dapr/outbox';
 import type { Sidecar, StateOperation } from '../../../../shared/dapr/sidecar';
 import { unavailable } from '../../../../shared/errors';
+import type { Scheduler } from '../../../../shared/testing/simulation/scheduler';
 import { MemoryPoolStore } from '../../adapters/memory-pool-store';
 import type { Allocation, Inventory, ReleasedAllocation } from '../../domain/inventory';
 import type { Decision, Remembered } from '../../domain/pool-commands';
 import type { AllocationRequest } from '../../domain/queue';
 import type { Snapshot } from '../../ports/pool-store';
-import type { Scheduler } from './scheduler';
 
 /** All that is stored, as it truly is. */
 export interface Content {

@@ -1,8 +1,8 @@
 import { AppError } from '../../../../shared/errors';
+import { NO_ANSWER } from '../../../../shared/testing/simulation/network';
+import type { Scheduler } from '../../../../shared/testing/simulation/scheduler';
 import type { Allocation, ReleasedAllocation } from '../../domain/inventory';
 import { type Content, EMPTY } from './database';
-import { NO_ANSWER } from './network';
-import type { Scheduler } from './scheduler';
 
 /** What a client hears: `lost` is a broken connection, or a 503 with its code, after which it knows nothing. */
 export type Answer =

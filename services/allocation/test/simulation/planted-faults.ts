@@ -1,9 +1,10 @@
 import type { CloudEvent } from '../../../../shared/contracts/events';
 import { AppError } from '../../../../shared/errors';
+import { replacing } from '../../../../shared/testing/simulation/replacing';
 import type { Inventory } from '../../domain/inventory';
-import type { PoolFact } from '../../domain/pool-commands';
 import type { PoolStore } from '../../ports/pool-store';
-import { type Plant, replacing } from './replica';
+import { idsOf, seeing, withFacts, withInventories } from './planting';
+import type { Plant } from './replica';
 
 interface PlantedFault {
   name: string;
@@ -254,47 +255,3 @@ export const PLANTED: readonly PlantedFault[] = [
     }),
   },
 ];
-
-function withFacts(change: (facts: PoolFact[]) => PoolFact[]): NonNullable<Plant['stored']> {
-  return (store) =>
-    replacing<PoolStore>(store, {
-      commit: (snapshot, decision) => store.commit(snapshot, { ...decision, facts: change(decision.facts) }),
-    });
-}
-
-function withInventories(change: (inventory: Inventory) => Inventory): NonNullable<Plant['stored']> {
-  return (store) =>
-    replacing<PoolStore>(store, {
-      commit: (snapshot, decision) => {
-        const inventories = new Map([...decision.inventories].map(([id, one]) => [id, change(one)]));
-        return store.commit(snapshot, { ...decision, inventories });
-      },
-    });
-}
-
-/** A replica that sees something of inventories otherwise than it is, and writes it back as it was. */
-function seeing(otherwise: (inventory: Inventory) => Partial<Inventory>): NonNullable<Plant['seen']> {
-  const truth = new WeakMap<ReadonlyMap<string, Inventory>, ReadonlyMap<string, Inventory>>();
-  return (store) =>
-    replacing(store, {
-      read: async (wanted) => {
-        const snapshot = await store.read(wanted);
-        const inventories = new Map([...snapshot.inventories].map(([id, one]) => [id, { ...one, ...otherwise(one) }]));
-        truth.set(inventories, snapshot.inventories);
-        return { ...snapshot, inventories };
-      },
-      commit: (snapshot, decision) => {
-        const asTheyWere = [...decision.inventories].map(([id, one]): [string, Inventory] => {
-          const before = truth.get(snapshot.inventories)?.get(id);
-          if (!before || before.revision !== one.revision) return [id, one];
-          const { state, queuePolicy } = before;
-          return [id, { ...one, state, queuePolicy }];
-        });
-        return store.commit(snapshot, { ...decision, inventories: new Map(asTheyWere) });
-      },
-    });
-}
-
-function idsOf(facts: readonly PoolFact[]): string[] {
-  return facts.flatMap((fact) => ('allocation' in fact ? [fact.allocation.id] : []));
-}

@@ -2,6 +2,9 @@ import { Counter, Gauge } from 'prom-client';
 import { startRelay } from '../../../../shared/dapr/outbox';
 import type { Sidecar } from '../../../../shared/dapr/sidecar';
 import { silentLogger } from '../../../../shared/logging/logger';
+import type { Network } from '../../../../shared/testing/simulation/network';
+import { replacing } from '../../../../shared/testing/simulation/replacing';
+import type { Life, Scheduler } from '../../../../shared/testing/simulation/scheduler';
 import { eventOf } from '../../adapters/rows';
 import { Allocations } from '../../application/allocations';
 import { keepExpiringLeases } from '../../application/expire-leases';
@@ -10,8 +13,6 @@ import { PoolWriter } from '../../application/pool-writer';
 import { Requests } from '../../application/requests';
 import type { PoolStore } from '../../ports/pool-store';
 import type { Database, RelaySide } from './database';
-import type { Network } from './network';
-import type { Life, Scheduler } from './scheduler';
 
 const metrics = {
   relayed: new Counter({ name: 'relayed', help: 'not looked at', registers: [] }),
@@ -103,18 +104,6 @@ export function startProcess(
     drawing: <T>(work: () => T) => {
       drawn = [];
       return { result: work(), ids: drawn };
-    },
-  });
-}
-
-/** The same object with some methods replaced. */
-export function replacing<T extends object>(target: T, methods: Partial<T>): T {
-  return new Proxy(target, {
-    get: (_, name) => {
-      const method = Reflect.get(Reflect.has(methods, name) ? methods : target, name) as (
-        ...args: unknown[]
-      ) => unknown;
-      return (...args: unknown[]) => method.apply(target, args);
     },
   });
 }

@@ -1,4 +1,7 @@
 import { endsUse } from '../../../../shared/contracts/events';
+import { isolated } from '../../../../shared/testing/simulation/isolation';
+import { drawWeather, FAIR, Network } from '../../../../shared/testing/simulation/network';
+import { Scheduler } from '../../../../shared/testing/simulation/scheduler';
 import { UNCLAIMED_SECONDS } from '../../domain/queue';
 import { administer } from './administrator';
 import { BY_WEIGHT } from './actions';
@@ -7,9 +10,7 @@ import { Cluster } from './cluster';
 import { Broker, Database } from './database';
 import { broken } from './invariants';
 import { Ledger } from './ledger';
-import { drawWeather, FAIR, Network } from './network';
 import type { Plant } from './replica';
-import { Scheduler } from './scheduler';
 import type { World } from './world';
 
 /**
@@ -30,30 +31,8 @@ export interface Run {
  * One run: a storm, in which clients ask for all kinds of things while replicas die and messages are lost, and then fair
  * weather, in which everything must come right. Ends with the first invariant that does not hold.
  */
-export async function simulate(seed: number, plant: Plant = {}): Promise<Run> {
-  const giveBack = takeAway();
-  try {
-    return await run(seed, plant);
-  } finally {
-    giveBack();
-  }
-}
-
-/** Takes away time and chance that are not the scheduler's: what reaches for them fails, and is found by that. */
-function takeAway(): () => void {
-  const { setTimeout, setInterval } = globalThis;
-  const [random, now] = [Math.random, Date.now];
-  const refuse = (): never => {
-    throw new Error('time and randomness come from the scheduler: make them an input');
-  };
-  Object.assign(globalThis, { setTimeout: refuse, setInterval: refuse });
-  Object.assign(Math, { random: refuse });
-  Object.assign(Date, { now: refuse });
-  return () => {
-    Object.assign(globalThis, { setTimeout, setInterval });
-    Object.assign(Math, { random });
-    Object.assign(Date, { now });
-  };
+export function simulate(seed: number, plant: Plant = {}): Promise<Run> {
+  return isolated(() => run(seed, plant));
 }
 
 async function run(seed: number, plant: Plant): Promise<Run> {

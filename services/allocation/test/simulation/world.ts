@@ -1,6 +1,6 @@
+import type { Scheduler } from '../../../../shared/testing/simulation/scheduler';
 import type { Cluster } from './cluster';
 import type { Ledger } from './ledger';
-import type { Scheduler } from './scheduler';
 
 /** What clients were told that they hold; some of it is gone by now, and is asked for all the same. */
 export interface Held {

@@ -67,7 +67,7 @@ export class Scheduler {
   }
 
   pick<T>(choices: readonly T[]): T {
-    return choices[Math.floor(this.random() * choices.length)]!;
+    return choices[Math.floor(this.random() * choices.length)] as T;
   }
 
   /** In no order, and never the same again. */

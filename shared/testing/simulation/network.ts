@@ -1,5 +1,5 @@
-import { ConflictError } from '../../../../shared/dapr/sidecar-error';
-import { unavailable } from '../../../../shared/errors';
+import { ConflictError } from '../../dapr/sidecar-error';
+import { unavailable } from '../../errors';
 import type { Life, Scheduler } from './scheduler';
 
 /** How bad things are: probabilities a call, or a step for crashes; every seed has its own (`swarm testing`). */
