@@ -7,34 +7,35 @@ interface ToolVariable {
 }
 
 const START = '`npm start`';
+const AUDIT = '`npm run audit:ledger`';
 const E2E = 'e2e tests';
 
 /** What the tools, the tests and Dapr's components read of the environment; docs/configuration.md shows it. */
 export const TOOL_VARIABLES: readonly ToolVariable[] = [
   {
     name: 'DATABASE_URL',
-    reader: `${START}, \`npm run audit\`, components`,
+    reader: `${START}, both audits, components`,
     fallback: 'an own PostgreSQL',
     allowed: 'a postgresql URL whose database answers',
     meaning: 'database of the state store and the views **(secret)**',
   },
   {
     name: 'NATS_URL',
-    reader: `${START}, components`,
+    reader: `${START}, ${AUDIT}, components`,
     fallback: 'an own nats-server',
     allowed: 'a nats URL that answers, with JetStream',
     meaning: 'broker of the events **(secret)**',
   },
   {
     name: 'EVM_RPC_URL',
-    reader: START,
+    reader: `${START}, ${AUDIT}`,
     fallback: 'an own anvil',
     allowed: 'an http or https URL of a chain that answers',
-    meaning: 'used instead; a key goes with it',
+    meaning: 'used instead; for a start a key goes with it',
   },
   {
     name: 'EVM_CONTRACT',
-    reader: START,
+    reader: `${START}, ${AUDIT}`,
     fallback: 'is deployed',
     allowed: '0x and 40 hexadecimal digits',
     meaning: 'a LedgerAnchor that is there already',
@@ -115,6 +116,13 @@ export const TOOL_VARIABLES: readonly ToolVariable[] = [
     fallback: 'the local socket',
     allowed: "as task-runner's",
     meaning: 'engine that gets the image of the type `demo`',
+  },
+  {
+    name: 'LEDGER_FILE',
+    reader: AUDIT,
+    fallback: 'none',
+    allowed: "as the forwarder's",
+    meaning: 'compared with the ledger as well',
   },
   {
     name: 'RM_INSTANCE',
