@@ -20,9 +20,9 @@ const COMMANDS = [
   'configuration',
   'audit:ledger',
   'test',
-  'bench',
   'bench:allocation',
   'bench:tasks',
+  'bench:ledger',
 ];
 if (!COMMANDS.includes(command)) stop(`Unknown command "${command}": one of ${COMMANDS.join(', ')}.`);
 
@@ -36,9 +36,9 @@ compile();
 process.argv.splice(2, process.argv.length, ...rest);
 const PROGRAMS = {
   'audit:ledger': 'tools/audit-ledger.js',
-  bench: 'test/bench/bench.js',
   'bench:allocation': 'test/bench/allocation/bench.js',
   'bench:tasks': 'test/bench/tasks/bench.js',
+  'bench:ledger': 'test/bench/ledger/bench.js',
 };
 const program = PROGRAMS[command] ?? `tools/${command}.js`;
 createRequire(import.meta.url)(path.join(root, 'dist', program));

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
 import { Counter, Gauge } from 'prom-client';
 import { ensureSchema } from '../../shared/dapr/schema';
 import { messageOf, unavailable } from '../../shared/errors';
@@ -91,7 +92,8 @@ runService('blockchain-forwarder', forwarderConfig, async (config, { logger, met
             store: sinkStore,
             ledger,
             backOff: { firstMs: 500, capMs: config.DELIVERY_BACK_OFF_CAP_MS },
-            holder: randomUUID(),
+            // stays the same when this process is replaced: what it held it holds again, without waiting for the lease's end
+            holder: `${hostname()}:${config.APP_PORT}`,
             leaseMs: LEASE_MS,
             idleMs: IDLE_MS,
             now,

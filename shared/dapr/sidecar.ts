@@ -32,8 +32,11 @@ export interface Sidecar {
    * end without a semicolon. All rows or an error, though Dapr hides errors that come while rows are read.
    */
   query(sql: string, params: readonly unknown[]): Promise<unknown[]>;
-  /** Runs schema statements, without parameters, as one implicit transaction. */
-  execute(sql: string): Promise<void>;
+  /**
+   * Runs statements as one implicit transaction; with parameters, one statement.
+   * @throws ConflictError when a key exists that must not
+   */
+  execute(sql: string, params?: readonly unknown[]): Promise<void>;
   /** Publishes events of one topic under their own ids. @returns the ids that the broker has taken */
   publish(topic: string, events: readonly CloudEvent[]): Promise<Set<string>>;
   /**
@@ -158,8 +161,11 @@ export function connectSidecar(options: SidecarOptions): Sidecar {
         if (typeof text !== 'string') throw new SidecarError('database', undefined, 'the rows could not be read');
         return JSON.parse(text) as unknown[];
       }),
-    execute: async (sql) => {
-      await call('database', () => client.binding.send(database, 'exec', undefined, { sql }));
+    execute: async (sql, params) => {
+      const metadata = { sql, ...(params && { params: JSON.stringify(params) }) };
+      await call('database', () =>
+        http.json('database', `/v1.0/bindings/${database}`, { operation: 'exec', metadata }),
+      );
     },
     publish: (topic, events) =>
       call('event broker', async () => {

@@ -3,12 +3,15 @@ import { createDocument, type ZodOpenApiOperationObject, type ZodOpenApiPathsObj
 import { problemSchema } from './problem';
 import type { Route } from './route';
 
-/** Codes that any closed route may answer with, beside its own. */
+/** Codes that any route may answer with, beside its own. */
 const COMMON_ERRORS: Record<string, string> = {
   '400': 'request.invalid, request.malformed_json: names every bad field',
+  '503': 'a dependency is down; try again after Retry-After',
+};
+/** And those of a route that is not open to everybody. */
+const CLOSED_ERRORS: Record<string, string> = {
   '401': 'auth.token_missing, auth.token_invalid, auth.token_expired',
   '403': 'auth.forbidden: the token lacks the permission',
-  '503': 'a dependency is down; try again after Retry-After',
 };
 
 function operationOf(route: Route): ZodOpenApiOperationObject {
@@ -16,6 +19,8 @@ function operationOf(route: Route): ZodOpenApiOperationObject {
     description,
     content: { 'application/problem+json': { schema: problemSchema } },
   });
+  const problems = (texts: Record<string, string>) =>
+    Object.fromEntries(Object.entries(texts).map(([status, text]) => [status, problem(text)]));
   const access = typeof route.access === 'object' && 'permission' in route.access ? route.access.permission : undefined;
   const requestParams = {
     ...(route.params ? { path: route.params } : {}),
@@ -52,7 +57,8 @@ function operationOf(route: Route): ZodOpenApiOperationObject {
         ]),
       ),
       ...(route.alternatives ? { '406': problem('request.not_acceptable: names the media types that there are') } : {}),
-      ...Object.fromEntries(Object.entries(COMMON_ERRORS).map(([status, text]) => [status, problem(text)])),
+      ...problems(COMMON_ERRORS),
+      ...(access === undefined ? {} : problems(CLOSED_ERRORS)),
       ...(route.errors ? { default: problem(`Further codes: ${route.errors.join(', ')}`) } : {}),
     },
   };

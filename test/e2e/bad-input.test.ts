@@ -160,6 +160,7 @@ describe('paths and queries', () => {
     ['DELETE', 'task-runner/api/tasks/ID', 'params.id'],
     ['GET', 'blockchain-forwarder/api/usage/ID', 'params.id'],
     ['GET', 'blockchain-forwarder/api/usage/ID/verify', 'params.id'],
+    ['GET', 'blockchain-forwarder/api/usage/ID/receipt', 'params.id'],
     ['POST', 'blockchain-forwarder/api/usage/dead_letters/ID/replay', 'params.id'],
   ] as const;
 

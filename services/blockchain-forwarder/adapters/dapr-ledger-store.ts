@@ -25,10 +25,11 @@ export class DaprLedgerStore implements LedgerStore {
     // sums before each row: the first that is over shows that there are more
     const order = 'OVER (ORDER BY created_at, key)';
     const sql = `SELECT json_build_object('chunk', chunk, 'over', count > $1 OR bytes > $2)::text FROM (
-      SELECT ${CHUNK.document} AS chunk, created_at, key,
+      SELECT chunk, created_at, key,
         sum(${CHUNK.count}) ${order} AS count, sum(${CHUNK.bytes}) ${order} AS bytes,
         row_number() ${order} AS place, sum(${CHUNK.count}) ${order} - ${CHUNK.count} AS before
-      FROM (SELECT * FROM state WHERE ${IS_CHUNK} ORDER BY created_at, key LIMIT 2000) AS oldest) AS waiting
+      FROM (SELECT ${CHUNK.document} AS chunk, created_at, key FROM state WHERE ${IS_CHUNK}
+        ORDER BY created_at, key LIMIT 2000) AS oldest) AS waiting
       WHERE place = 1 OR before <= $1 ORDER BY created_at, key`;
     const rows = (await this.sidecar.query(sql, [count, bytes])) as { chunk: Chunk; over: boolean }[];
     const fitting = rows.filter(({ over }, index) => index === 0 || !over);

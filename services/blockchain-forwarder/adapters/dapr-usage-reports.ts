@@ -2,7 +2,7 @@ import type { Sidecar } from '../../../shared/dapr/sidecar';
 import { addUp, pageOfSums, type Grouping, type SumPage, type UsageSum } from '../domain/usage-summary';
 import type { ReportedUsage, UsageReports } from '../ports/usage-reports';
 import type { Page, UsageFilter } from '../ports/usage-store';
-import { IS_CORRECTION, IS_USAGE, USAGE } from './usage-schema';
+import { CORRECTED_KEY, IS_CORRECTED, IS_USAGE, USAGE } from './usage-schema';
 
 interface Statement {
   sql: string;
@@ -76,7 +76,7 @@ export function sliceStatement(filter: UsageFilter, by: Grouping, { limit, after
   const rest = [
     ...equals('kind', kind, params),
     ...equals('service_type', userId === undefined ? undefined : serviceType, params),
-    `NOT EXISTS (SELECT FROM state WHERE ${IS_CORRECTION} AND ${USAGE.corrects} = slice.id)`,
+    `NOT EXISTS (SELECT FROM state WHERE ${IS_CORRECTED} AND key = '${CORRECTED_KEY}' || slice.id)`,
   ];
   const sql = `WITH slice AS MATERIALIZED (
       SELECT record ->> 'id' AS id, record ->> 'kind' AS kind, record ->> 'userId' AS user_id,

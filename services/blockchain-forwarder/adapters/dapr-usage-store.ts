@@ -4,11 +4,22 @@ import type { DeadLetter } from '../domain/dead-letter';
 import type { StoredUsage } from '../domain/usage-record';
 import { keepArrivals } from './dapr-dead-letter-store';
 import type { Page, UsageFilter, UsageInLedger, UsageStore } from '../ports/usage-store';
-import { chunkKey, correctedKey, IN_LEDGER, usageKey } from './usage-schema';
+import { APP, chunkKey, correctedKey, IN_LEDGER, USAGE_KEY, usageKey } from './usage-schema';
 
 const COLUMNS = `json_build_object('usage', usage_records.document, 'batch', batch.document,
   'correctedBy', usage_records.corrected_by,
   'deliveries', coalesce(deliveries.documents, '[]'))::text`;
+
+/** All rows of a line each in one statement, which fails as a whole when one of the keys exists. */
+const INSERT = `INSERT INTO state (key, value)
+  SELECT '${APP}||' || split_part(line, E'\\t', 1), convert_to(split_part(line, E'\\t', 2), 'UTF8')
+  FROM string_to_table($1, E'\\n') AS line`;
+
+/** JSON has neither tabs nor line breaks in it, nor have keys. One order, so that two statements never wait for each other. */
+function linesOf(rows: readonly (readonly [key: string, value: unknown])[]): string {
+  const lines = rows.map(([key, value]) => `${key}\t${JSON.stringify(value)}`);
+  return lines.sort().join('\n');
+}
 
 /**
  * The store over the own sidecar: rows by the state store, lists by SQL. The rows are ours alone (their keys carry the
@@ -24,14 +35,15 @@ export class DaprUsageStore implements UsageStore {
   }
 
   async insert(chunk: Chunk, usages: readonly StoredUsage[]): Promise<boolean> {
+    const rows = [
+      ...usages.map((value) => [usageKey(value.record.id), value] as const),
+      ...usages.flatMap(({ record }) =>
+        record.version === 2 ? [[correctedKey(record.corrects), { by: record.id }] as const] : [],
+      ),
+      [chunkKey(chunk.id), chunk] as const,
+    ];
     try {
-      await this.sidecar.transact([
-        ...usages.map((value) => ({ upsert: usageKey(value.record.id), value, etag: null })),
-        ...usages.flatMap(({ record }) =>
-          record.version === 2 ? [{ upsert: correctedKey(record.corrects), value: { by: record.id }, etag: null }] : [],
-        ),
-        { upsert: chunkKey(chunk.id), value: chunk, etag: null },
-      ]);
+      await this.sidecar.execute(INSERT, [linesOf(rows)]);
       return true;
     } catch (error) {
       if (error instanceof ConflictError) return false;
@@ -40,8 +52,8 @@ export class DaprUsageStore implements UsageStore {
   }
 
   async get(id: string): Promise<UsageInLedger | null> {
-    const sql = `SELECT ${COLUMNS} FROM usage_records ${IN_LEDGER} WHERE id = $1`;
-    return ((await this.sidecar.query(sql, [id]))[0] as UsageInLedger | undefined) ?? null;
+    const sql = `SELECT ${COLUMNS} FROM usage_records ${IN_LEDGER} WHERE usage_records.key = $1`;
+    return ((await this.sidecar.query(sql, [USAGE_KEY + id]))[0] as UsageInLedger | undefined) ?? null;
   }
 
   async list(filter: UsageFilter, { limit, after }: Page): Promise<UsageInLedger[]> {

@@ -1,8 +1,7 @@
-import { randomBytes } from 'node:crypto';
-import { toBase64url } from '../domain/bytes';
-import { canonicalHash } from '../domain/canonical-hash';
+import { randomFillSync } from 'node:crypto';
+import { canonicalHash, hashOfText } from '../domain/canonical-hash';
 import { canonicalText } from '../domain/canonical-json';
-import { leafOf, SALT_BYTES } from '../domain/leaf';
+import { leafOfText, SALT_BYTES } from '../domain/leaf';
 import type { StoredUsage, UsageRecord } from '../domain/usage-record';
 
 export interface SealedUsage {
@@ -19,15 +18,30 @@ export async function sealUsage(
   receivedAt: Date,
   traceparent: string | null,
 ): Promise<SealedUsage> {
-  const salt = randomBytes(SALT_BYTES);
+  const salt = newSalt();
+  const text = await canonicalText(record);
   const usage = {
     record,
-    usageHash: await canonicalHash(record),
+    usageHash: hashOfText(text),
     salt: salt.toString('base64url'),
-    leaf: toBase64url(await leafOf(record, salt)),
+    leaf: Buffer.from(leafOfText(text, salt)).toString('base64url'),
     contentHash: await canonicalHash(content),
     receivedAt: receivedAt.toISOString(),
     traceparent,
   };
-  return { usage, bytes: (await canonicalText(record)).length };
+  return { usage, bytes: Buffer.byteLength(text) };
+}
+
+// many at once: each call costs as much as 50 salts
+const drawn = Buffer.alloc(256 * SALT_BYTES);
+let used = drawn.length;
+
+function newSalt(): Buffer {
+  if (used === drawn.length) {
+    randomFillSync(drawn);
+    used = 0;
+  }
+  const salt = Buffer.from(drawn.subarray(used, used + SALT_BYTES));
+  used += SALT_BYTES;
+  return salt;
 }

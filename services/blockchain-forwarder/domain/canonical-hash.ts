@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { canonicalText } from './canonical-json';
 
 /**
@@ -7,6 +7,10 @@ import { canonicalText } from './canonical-json';
  * @throws as canonicalText
  */
 export async function canonicalHash(value: object): Promise<string> {
-  const json = await canonicalText(value);
-  return `0x${createHash('sha256').update(json, 'utf8').digest('hex')}`;
+  return hashOfText(await canonicalText(value));
+}
+
+/** @param text canonical JSON */
+export function hashOfText(text: string): string {
+  return `0x${hash('sha256', text, 'hex')}`;
 }

@@ -16,6 +16,11 @@ const LEAF_PREFIX = Uint8Array.of(0x00);
  * @throws RangeError for a salt of another length; TypeError or Error for a record that has no canonical form
  */
 export async function leafOf(record: UsageRecord, salt: Uint8Array): Promise<Uint8Array> {
+  return leafOfText(await canonicalText(record), salt);
+}
+
+/** @param text the record's canonical JSON @throws RangeError for a salt of another length */
+export function leafOfText(text: string, salt: Uint8Array): Uint8Array {
   if (salt.length !== SALT_BYTES) throw new RangeError(`a salt has ${SALT_BYTES} bytes, not ${salt.length}`);
-  return sha256(LEAF_PREFIX, salt, utf8(await canonicalText(record)));
+  return sha256(LEAF_PREFIX, salt, utf8(text));
 }

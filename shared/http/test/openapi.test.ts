@@ -45,6 +45,14 @@ const routes = [
     responses: { 200: z.array(pool) },
     handle: async () => ({ status: 200 }),
   }),
+  route({
+    method: 'get',
+    path: '/keys',
+    summary: 'For everybody',
+    access: 'public',
+    responses: { 200: z.array(z.string()) },
+    handle: async () => ({ status: 200, body: [] }),
+  }),
 ];
 
 interface Document {
@@ -80,8 +88,14 @@ test('it lists what the schemas accept, with parameters, headers, permission and
   expect(JSON.stringify(change)).toContain('pool.not_found');
 });
 
+test('a route that is open to everybody asks for no token', () => {
+  const keys = document.paths['/keys']!['get']!;
+  expect(keys).not.toHaveProperty('security');
+  expect(Object.keys(keys.responses)).toEqual(['200', '400', '503']);
+});
+
 test('routes that are for sidecars are not in it, and no two operations share an id', () => {
-  expect(Object.keys(document.paths)).toEqual(['/resource_pools', '/resource_pools/{pool_id}']);
+  expect(Object.keys(document.paths)).toEqual(['/resource_pools', '/resource_pools/{pool_id}', '/keys']);
   const ids = Object.values(document.paths).flatMap((path) =>
     Object.values(path).map(({ operationId }) => operationId),
   );

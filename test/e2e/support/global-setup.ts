@@ -2,7 +2,7 @@ import { ensureDemoImage } from '../../../tools/demo-image';
 import { findDocker } from '../../../tools/docker';
 import { runningPid } from '../../../tools/processes';
 import { e2eInstance, E2E } from './e2e-instance';
-import { OUTSIDE_WORLD } from './outside-world';
+import { OUTSIDE_WORLD, QUICK_LEDGER } from './outside-world';
 import { cleanInstance, runStart, stopInstanceTool, untilReady } from './start-tool';
 
 /**
@@ -17,7 +17,7 @@ export default async function globalSetup(): Promise<void> {
   // the start tool builds it too, but does not wait for it
   const docker = await findDocker();
   if (docker) await ensureDemoImage(docker);
-  const tool = runStart({ ...E2E, ...OUTSIDE_WORLD });
+  const tool = runStart({ ...E2E, ...OUTSIDE_WORLD, ...QUICK_LEDGER });
   const began = Date.now();
   await untilReady(tool, 180_000);
   console.log(

@@ -18,7 +18,7 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-/** @throws with what it printed when it does not listen within 60 s */
+/** @throws with what it printed when it does not listen within 60 s, or ends before */
 export async function startAlone(appId: string, env: Record<string, string>): Promise<LoneService> {
   const port = await freePort();
   const child = spawn(process.execPath, [`dist/services/${appId}/main.js`], {
@@ -29,16 +29,22 @@ export async function startAlone(appId: string, env: Record<string, string>): Pr
   let printed = '';
   for (const stream of [child.stdout, child.stderr])
     stream.on('data', (chunk: Buffer) => (printed += chunk.toString()));
-  const ended = new Promise<void>((resolve) => child.on('exit', () => resolve()));
+  let isOver = false;
+  const ended = new Promise<void>((resolve) =>
+    child.on('close', () => {
+      isOver = true;
+      resolve();
+    }),
+  );
   const url = `http://127.0.0.1:${port}`;
   const listens = () =>
     fetch(`${url}/livez`).then(
       ({ ok }) => ok,
       () => false,
     );
-  if (!(await until(listens, 60_000))) {
+  if (!(await until(async () => isOver || (await listens()), 60_000)) || isOver) {
     child.kill('SIGKILL');
-    throw new Error(`${appId} does not listen:\n${printed}`);
+    throw new Error(`${appId} does not listen${isOver ? ` and ended with ${child.exitCode}` : ''}:\n${printed}`);
   }
   return {
     url,

@@ -25,3 +25,6 @@ export const OUTSIDE_WORLD = {
   SEQ_API_KEY: SEQ.apiKey,
   JWKS_URL: IDENTITY_SERVICE.jwksUrl,
 };
+
+/** Tests need not wait for a batch for five seconds, nor for half a minute until a sink that was away is tried again. */
+export const QUICK_LEDGER = { LEDGER_BATCH_AGE_MS: '1000', DELIVERY_BACK_OFF_CAP_MS: '2000' };

@@ -1,8 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
-import { createPublicClient, http, parseAbi, type Address, type Hex } from 'viem';
+import type { Hex } from 'viem';
+import type { Batch } from '../../../services/blockchain-forwarder/domain/batch';
+import { FINAL_STAGES, type Stage } from '../../../services/blockchain-forwarder/domain/delivery';
+import type { UsageState } from '../../../services/blockchain-forwarder/domain/usage-state';
 import type { CloudEvent } from '../../../shared/contracts/events';
+import { anchorsOn } from './chain';
 import { call, system } from './system';
 
 /** A record as `/api/usage` shows it, in the parts that tests look at. */
@@ -10,7 +14,9 @@ export interface Usage {
   id: string;
   usageHash: Hex;
   record: Record<string, unknown>;
-  sinks: Record<string, { state: string; attempts: number; receipt: Record<string, unknown> | null }>;
+  state: UsageState;
+  batch: Batch | null;
+  sinks: Record<string, { stage: Stage; since: string }>;
 }
 
 export interface DeadLetter {
@@ -49,8 +55,8 @@ export function taskStopped(userId: string, data: Record<string, unknown> = {}):
   };
 }
 
-async function withNats<T>(work: (connection: NatsConnection) => Promise<T>): Promise<T> {
-  const connection = await connect({ servers: system().natsUrl });
+async function withNats<T>(servers: string, work: (connection: NatsConnection) => Promise<T>): Promise<T> {
+  const connection = await connect({ servers });
   try {
     return await work(connection);
   } finally {
@@ -60,7 +66,11 @@ async function withNats<T>(work: (connection: NatsConnection) => Promise<T>): Pr
 
 /** Straight to the broker, each under a message id of its own: as a relay that sends twice, or as a stranger. */
 export function publishRaw(topic: string, ...messages: (object | string)[]): Promise<void> {
-  return withNats(async (connection) => {
+  return publishAt(system().natsUrl, topic, ...messages);
+}
+
+export function publishAt(natsUrl: string, topic: string, ...messages: (object | string)[]): Promise<void> {
+  return withNats(natsUrl, async (connection) => {
     const stream = jetstream(connection);
     for (const message of messages) {
       const payload = typeof message === 'string' ? message : JSON.stringify(message);
@@ -71,7 +81,7 @@ export function publishRaw(topic: string, ...messages: (object | string)[]): Pro
 
 /** Messages that the dead-letter stream holds for a topic. */
 export function deadLettersInStream(topic: string): Promise<number> {
-  return withNats(async (connection) => {
+  return withNats(system().natsUrl, async (connection) => {
     const manager = await jetstreamManager(connection);
     const subject = `dead.${topic}`;
     const { state } = await manager.streams.info('dead-letters', { subjects_filter: subject });
@@ -86,20 +96,15 @@ export async function usageOf(token: string, query = ''): Promise<Usage[]> {
   return body as Usage[];
 }
 
+/** Whether its batch came to the end with these sinks. */
 export function isDelivered(usage: Usage, ...sinks: string[]): boolean {
-  return sinks.every((sink) => usage.sinks[sink]?.state === 'delivered');
+  return sinks.every((sink) => FINAL_STAGES.includes(usage.sinks[sink]?.stage ?? 'pending'));
 }
 
-/** How often each of these hashes was recorded, by the chain's own log. */
-export async function timesOnChain(hashes: readonly Hex[]): Promise<number[]> {
-  const { rpcUrl, contract } = system().evm!;
-  const logs = await createPublicClient({ transport: http(rpcUrl) }).getContractEvents({
-    address: contract as Address,
-    abi: parseAbi([
-      'event UsageRecorded(bytes32 indexed usageHash, uint64 indexed sequence, address indexed recorder)',
-    ]),
-    eventName: 'UsageRecorded',
-    fromBlock: 0n,
-  });
-  return hashes.map((hash) => logs.filter((log) => log.args.usageHash === hash).length);
+/** How often the batch of each of these was anchored with its root, by the chain's own log. */
+export async function timesAnchored(usages: readonly Usage[]): Promise<number[]> {
+  const anchors = await anchorsOn(system().evm!);
+  return usages.map(
+    ({ batch }) => anchors.filter(({ batchId, root }) => batchId === batch?.batchId && root === batch?.root).length,
+  );
 }
