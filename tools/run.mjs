@@ -17,6 +17,7 @@ const COMMANDS = [
   'clean',
   'token',
   'audit',
+  'configuration',
   'audit:ledger',
   'test',
   'bench:allocation',

@@ -12,6 +12,8 @@ export function serviceEnvironment(
   return {
     // SEQ_URL, BLOCKCHAIN_SERVICE_URL, JWKS_URL, DOCKER_HOST … pass through when the caller has them
     ...process.env,
+    // not production: what follows is made for this machine
+    NODE_ENV: process.env.NODE_ENV || 'development',
     INSTANCE: instance.label,
     JWT_SECRET: secrets.jwtSecret,
     JWT_ISSUER: process.env.JWT_ISSUER ?? ISSUER,

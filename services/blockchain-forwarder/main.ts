@@ -34,7 +34,7 @@ runService('blockchain-forwarder', forwarderConfig, async (config, { logger, met
   const letters = new DaprDeadLetterStore(sidecar);
   const sinkStore = new DaprSinkStore(sidecar);
   const reports = new DaprUsageReports(sidecar);
-  const sources = { variable: config.variable, sidecar };
+  const sources = { variable: config.variable, refused: config.refused, sidecar };
   const sinks = configuredSinks(config, sources);
   await refuseMisconfigured(sinks);
   const keys = await receiptKeys(config, sources);

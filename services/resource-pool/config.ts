@@ -1,4 +1,7 @@
 import { baseConfig, readConfig } from '../../shared/process/config';
 
 /** This service's environment: the variables that all services have. */
-export const configure = (environment: NodeJS.ProcessEnv) => readConfig(baseConfig, environment);
+export const configShape = baseConfig;
+
+/** @throws ConfigError that lists every fault */
+export const configure = (environment: NodeJS.ProcessEnv) => readConfig(configShape, environment);

@@ -11,6 +11,7 @@ import { ConfigError } from './config';
 
 /** The environment fields of `baseConfig` after parsing. */
 export interface BaseConfig {
+  NODE_ENV: string;
   APP_HOST: string;
   APP_PORT: number;
   DAPR_HTTP_PORT: number;

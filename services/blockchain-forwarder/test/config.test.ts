@@ -1,7 +1,13 @@
 import { ConfigError } from '../../../shared/process/config';
 import { forwarderConfig } from '../config';
 
-const base = { APP_PORT: '8104', DAPR_HTTP_PORT: '3104', APP_API_TOKEN: 'x'.repeat(16), JWT_SECRET: 'x'.repeat(32) };
+const base = {
+  NODE_ENV: 'test',
+  APP_PORT: '8104',
+  DAPR_HTTP_PORT: '3104',
+  APP_API_TOKEN: 'x'.repeat(16),
+  JWT_SECRET: 'x'.repeat(32),
+};
 const evm = {
   EVM_RPC_URL: 'http://127.0.0.1:8545',
   EVM_CHAIN_ID: '31337',
@@ -57,6 +63,19 @@ describe('the environment', () => {
     const faults = faultsOf({ ...base, EVM_RPC_URL: evm.EVM_RPC_URL });
     for (const name of ['EVM_CHAIN_ID', 'EVM_CONTRACT', 'EVM_KEY', 'LEDGER_SIGNING_KEY'])
       expect(faults).toContain(`${name} is missing`);
+  });
+
+  it('when it is production, then a key for development is refused, given itself or by a reference', () => {
+    const published = '0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80';
+    const secrets = { APP_API_TOKEN: 'b1946ac92492d234', JWT_SECRET: 'b1946ac92492d2347c6235b4d2611184' };
+    const production = { ...base, ...evm, ...secrets, NODE_ENV: 'production', EVM_PRIVATE_KEY: published };
+    const faults = faultsOf(production);
+    expect(faults).toContain('EVM_PRIVATE_KEY: it is a published key of development chains, which production refuses');
+    expect(faults).not.toContain(published);
+    expect(faultsOf({ ...production, NODE_ENV: 'development' })).toBe('');
+    const { EVM_PRIVATE_KEY: _, ...byReference } = { ...production, EVM_KEY: 'env:KEY' };
+    expect(forwarderConfig(byReference).refused(published)).toBe('it is a published key of development chains');
+    expect(forwarderConfig({ ...byReference, NODE_ENV: 'development' }).refused(published)).toBeUndefined();
   });
 
   it('when a key is malformed, then it is named and its value is not shown', () => {

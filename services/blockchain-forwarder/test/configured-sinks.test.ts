@@ -1,7 +1,13 @@
 import { configuredSinks } from '../adapters/sinks';
 import { forwarderConfig } from '../config';
 
-const base = { APP_PORT: '8104', DAPR_HTTP_PORT: '3104', APP_API_TOKEN: 'x'.repeat(16), JWT_SECRET: 'x'.repeat(32) };
+const base = {
+  NODE_ENV: 'test',
+  APP_PORT: '8104',
+  DAPR_HTTP_PORT: '3104',
+  APP_API_TOKEN: 'x'.repeat(16),
+  JWT_SECRET: 'x'.repeat(32),
+};
 const sources = { variable: () => undefined, sidecar: { secret: () => Promise.reject(new Error('there is none')) } };
 const placesOf = (environment: Record<string, string>) =>
   configuredSinks(forwarderConfig({ ...base, ...environment }), sources).map(({ name, place }) => [name, place]);

@@ -36,7 +36,13 @@ const signer = (key: string) =>
     variable: () => key,
     sidecar: { secret: () => Promise.reject(new Error('there is none')) },
   });
-const base = { APP_PORT: '1', DAPR_HTTP_PORT: '1', APP_API_TOKEN: 'x'.repeat(16), JWT_SECRET: 'x'.repeat(32) };
+const base = {
+  NODE_ENV: 'test',
+  APP_PORT: '1',
+  DAPR_HTTP_PORT: '1',
+  APP_API_TOKEN: 'x'.repeat(16),
+  JWT_SECRET: 'x'.repeat(32),
+};
 const chain = { EVM_RPC_URL: 'http://127.0.0.1:1', EVM_CHAIN_ID: '1', EVM_CONTRACT: `0x${'ab'.repeat(20)}` };
 const signing = { LEDGER_SIGNING_KEY: 'env:KEY' };
 

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { exportJWK, calculateJwkThumbprint } from 'jose';
 import { recoverTransactionAddress, type Address, type TransactionSerializedEIP1559 } from 'viem';
-import { parseKeyReference, type KeyReference } from '../adapters/keys/reference';
+import { KeyUnusable, parseKeyReference, type KeyReference } from '../adapters/keys/reference';
 import type { SecretSources } from '../adapters/keys/secret-text';
 import { loadRetiredKeys, loadSigningKey, receiptKeys } from '../adapters/keys/signing-key';
 import { transactionSigner } from '../adapters/keys/transaction-signer';
@@ -102,6 +102,25 @@ describe('references', () => {
     await chmod(folder, 0o755);
     for (const [text, from, cure] of cures)
       await expect(transactionSigner(reference(text), from).address()).rejects.toThrow(cure);
+  });
+
+  it('when it is one for development and this is production, then it is refused unshown, wherever it is', async () => {
+    const refused = (): string => 'it is a published key of development chains';
+    const there = sources({
+      variable: () => OWNER_KEY,
+      sidecar: { secret: async () => ({ key: OWNER_KEY }) },
+      refused,
+    });
+    for (const text of ['env:KEY', `file:${await fileWith(OWNER_KEY)}`, 'dapr:vault/key']) {
+      const error = await transactionSigner(reference(text), there)
+        .address()
+        .catch((thrown: unknown) => thrown);
+      expect(error).toBeInstanceOf(KeyUnusable);
+      expect(String(error)).toContain(
+        'published key of development chains, which production refuses; put a random one',
+      );
+      expect(String(error)).not.toContain(OWNER_KEY.slice(2));
+    }
   });
 
   it('when the key could not be read at first, then the next try has it', async () => {

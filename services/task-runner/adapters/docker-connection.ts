@@ -104,7 +104,7 @@ function endpointOfContext(folder: string, name: string): Endpoint {
     const text = fs.readFileSync(path.join(contexts, 'meta', id, 'meta.json'), 'utf8');
     docker = contextFile.parse(JSON.parse(text)).Endpoints.docker;
   } catch {
-    throw new ConfigError([`DOCKER_CONTEXT: there is no usable context of that name below ${contexts}`]);
+    throw new ConfigError([`DOCKER_CONTEXT: there is no usable context of that name in DOCKER_CONFIG (${contexts})`]);
   }
   const files = path.join(contexts, 'tls', id, 'docker');
   const verify = !docker.SkipTLSVerify;

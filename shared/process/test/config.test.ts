@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { baseConfig, ConfigError, readConfig } from '../config';
 
 const good = {
+  NODE_ENV: 'test',
   APP_PORT: '8101',
   DAPR_HTTP_PORT: '3101',
   APP_API_TOKEN: 'a-token-of-the-sidecar',
@@ -20,6 +21,7 @@ function faultsOf(environment: NodeJS.ProcessEnv, shape: z.ZodRawShape = baseCon
 
 test('what is not given has its default, and foreign variables are ignored', () => {
   expect(readConfig(baseConfig, { ...good, PATH: '/bin' })).toEqual({
+    NODE_ENV: 'test',
     APP_HOST: '127.0.0.1',
     APP_PORT: 8101,
     DAPR_HTTP_PORT: 3101,

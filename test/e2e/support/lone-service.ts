@@ -23,7 +23,7 @@ export async function startAlone(appId: string, env: Record<string, string>): Pr
   const port = await freePort();
   const child = spawn(process.execPath, [`dist/services/${appId}/main.js`], {
     // nothing of the test's own environment but what a process needs; nobody listens on port 9
-    env: { PATH: process.env['PATH'], APP_PORT: String(port), DAPR_HTTP_PORT: '9', ...env },
+    env: { NODE_ENV: 'test', PATH: process.env['PATH'], APP_PORT: String(port), DAPR_HTTP_PORT: '9', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let printed = '';

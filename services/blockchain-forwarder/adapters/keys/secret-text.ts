@@ -8,6 +8,8 @@ import { KeyUnavailable, KeyUnusable, shownReference, type KeyReference } from '
 export interface SecretSources {
   /** An environment variable. */
   variable(name: string): string | undefined;
+  /** Says why a key must not be used, without showing it. */
+  refused?(key: string): string | undefined;
   sidecar: Pick<Sidecar, 'secret'>;
 }
 
@@ -21,6 +23,9 @@ const OTHERS = 0o077;
 export async function readSecret(reference: ReadableReference, sources: SecretSources): Promise<string> {
   const text = (await textAt(reference, sources))?.trim();
   if (!text) throw new KeyUnusable(`${shownReference(reference)} is empty or not there; put the key there`);
+  const why = sources.refused?.(text);
+  if (why !== undefined)
+    throw new KeyUnusable(`${shownReference(reference)}: ${why}, which production refuses; put a random one there`);
   return text;
 }
 

@@ -1,11 +1,12 @@
 import { z } from 'zod';
 import { parseKeyReference, REFERENCE_FORMS, type KeyReference } from '../keys/reference';
 import type { SecretSources } from '../keys/secret-text';
+import { HTTP_URL, httpUrl, variableOf } from '../../../../shared/process/variable';
 import { transactionSigner } from '../keys/transaction-signer';
 import { EvmAnchor } from './evm/evm-anchor';
 
-const hex = (bytes: number) =>
-  z.string().regex(new RegExp(`^0x[0-9a-fA-F]{${bytes * 2}}$`), `must be 0x and ${bytes * 2} hexadecimal digits`);
+const hex = (bytes: number) => z.string().regex(new RegExp(`^0x[0-9a-fA-F]{${bytes * 2}}$`));
+const HEX = (bytes: number) => `0x and ${bytes * 2} hexadecimal digits`;
 
 // what is given may be a key that was put here by mistake: it is not shown
 export const keyReference = z.string().transform((text, context): KeyReference => {
@@ -16,23 +17,26 @@ export const keyReference = z.string().transform((text, context): KeyReference =
 });
 
 export const evmVariables = {
-  EVM_RPC_URL: z
-    .url({ protocol: /^https?$/ })
+  EVM_RPC_URL: httpUrl
     .optional()
-    .meta({ description: "the chain's JSON-RPC: switches the sink `evm` on" }),
+    .meta({ description: "the chain's JSON-RPC: switches the sink `evm` on", allowed: HTTP_URL }),
   EVM_CHAIN_ID: z.coerce
     .number()
     .int()
     .min(1)
     .optional()
     .meta({ description: 'the chain that must be behind EVM_RPC_URL' }),
-  EVM_CONTRACT: hex(20).optional().meta({ description: 'address of the LedgerAnchor contract' }),
-  EVM_KEY: keyReference.optional().meta({ description: "where the key of the contract's anchorer is" }),
+  EVM_CONTRACT: hex(20)
+    .optional()
+    .meta({ description: 'address of the LedgerAnchor contract', allowed: HEX(20) }),
+  EVM_KEY: keyReference
+    .optional()
+    .meta({ description: "where the key of the contract's anchorer is", allowed: REFERENCE_FORMS }),
   // read again where it is needed, so that it is in no configuration that somebody prints
   EVM_PRIVATE_KEY: hex(32)
     .transform(() => 'given' as const)
     .optional()
-    .meta({ description: 'that key itself, for development' }),
+    .meta({ description: 'that key itself, for development', allowed: HEX(32), secret: true }),
   EVM_STUCK_MS: z.coerce
     .number()
     .int()
@@ -66,7 +70,7 @@ export function evmFaults(environment: NodeJS.ProcessEnv): string[] {
   if (keys.length === 2) return ['EVM_KEY and EVM_PRIVATE_KEY are both set; keep one'];
   if (keys.length === 0) missing.push('EVM_KEY');
   if (missing.length === 0 || missing.length === 4) return [];
-  return missing.map((name) => `${name} is missing (${evmVariables[name].meta()?.description ?? ''})`);
+  return missing.map((name) => `${name} is missing (${variableOf(evmVariables[name]).description})`);
 }
 
 export function evmSink(config: EvmConfig, sources: SecretSources): EvmAnchor | null {

@@ -8,11 +8,10 @@ import { SinkMisconfigured, SinkUnavailable } from '../../ports/ledger-sink';
 import { blockAt, blockBefore, blockBytes, lastBlock, lastClosingLine, NO_LINE, type Block } from './ledger-file';
 
 export const fileVariables = {
-  LEDGER_FILE: z
-    .string()
-    .min(1)
-    .optional()
-    .meta({ description: 'path of the file that the sink `file` appends the ledger to: switches it on' }),
+  LEDGER_FILE: z.string().regex(/[^/]$/).optional().meta({
+    description: 'file that the sink `file` appends the ledger to: switches it on',
+    allowed: 'the path of a file that this service may write',
+  }),
 };
 
 /** @returns null when it is not switched on */

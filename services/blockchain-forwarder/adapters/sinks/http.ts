@@ -1,14 +1,16 @@
 import { z } from 'zod';
+import { HEADER_TEXT, headerText, HTTP_URL, httpUrl } from '../../../../shared/process/variable';
 import type { LedgerSink, OpenBatch, Receipt, StepParts, StepResult } from '../../ports/ledger-sink';
 import { SinkMisconfigured } from '../../ports/ledger-sink';
 import { HttpStep, IDLE_MS, without, type HttpProgress, type HttpSinkOptions } from './http-step';
 
 export const httpVariables = {
-  BLOCKCHAIN_SERVICE_URL: z
-    .url({ protocol: /^https?$/ })
+  BLOCKCHAIN_SERVICE_URL: httpUrl
     .optional()
-    .meta({ description: 'where the sink `http` posts usage records' }),
-  BLOCKCHAIN_SERVICE_TOKEN: z.string().optional().meta({ description: 'its bearer token' }),
+    .meta({ description: 'where the sink `http` posts usage records', allowed: HTTP_URL }),
+  BLOCKCHAIN_SERVICE_TOKEN: headerText
+    .optional()
+    .meta({ description: 'its bearer token', allowed: HEADER_TEXT, secret: true }),
   BLOCKCHAIN_SERVICE_TIMEOUT_MS: z.coerce
     .number()
     .int()
