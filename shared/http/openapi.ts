@@ -11,6 +11,12 @@ const COMMON_ERRORS: Record<string, string> = {
   '503': 'a dependency is down; try again after Retry-After',
 };
 
+/** Codes beside those that a route with a body may answer with. */
+const BODY_ERRORS: Record<string, string> = {
+  '413': 'request.too_large',
+  '415': 'request.unsupported_media_type: send JSON as UTF-8, uncompressed',
+};
+
 function operationOf(route: Route): ZodOpenApiOperationObject {
   const problem = (description: string) => ({
     description,
@@ -52,7 +58,12 @@ function operationOf(route: Route): ZodOpenApiOperationObject {
         ]),
       ),
       ...(route.alternatives ? { '406': problem('request.not_acceptable: names the media types that there are') } : {}),
-      ...Object.fromEntries(Object.entries(COMMON_ERRORS).map(([status, text]) => [status, problem(text)])),
+      ...Object.fromEntries(
+        Object.entries({ ...COMMON_ERRORS, ...(route.body ? BODY_ERRORS : {}) }).map(([status, text]) => [
+          status,
+          problem(text),
+        ]),
+      ),
       ...(route.errors ? { default: problem(`Further codes: ${route.errors.join(', ')}`) } : {}),
     },
   };
