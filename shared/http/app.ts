@@ -73,6 +73,10 @@ function begin({ logger, metrics }: AppOptions): RequestHandler {
     response.setHeader('X-Request-Id', requestId);
     response.setHeader('X-Content-Type-Options', 'nosniff');
     response.setHeader('Cache-Control', 'no-store');
+    // an answer is data: should a browser show it as a page all the same, nothing in it runs, and nobody frames it
+    response.setHeader('Content-Security-Policy', "default-src 'none'; frame-ancestors 'none'");
+    response.setHeader('X-Frame-Options', 'DENY');
+    response.setHeader('Referrer-Policy', 'no-referrer');
     withContext({ requestId, traceparent: request.header('traceparent') }, () => {
       const context = currentContext();
       response.on('close', () => {
