@@ -17,6 +17,7 @@ import type { Metrics } from './metrics';
 import { negotiate } from './negotiation';
 import { openApiDocument } from './openapi';
 import { toProblem } from './problem';
+import type { RateLimit } from './rate-limit';
 import type { Caller, Route } from './route';
 import { sendStream } from './stream';
 
@@ -25,6 +26,7 @@ export interface AppOptions {
   routes: readonly Route[];
   authenticate: Authenticate;
   authorizer: Authorizer;
+  rateLimit: RateLimit;
   /** The token by which the own sidecar proves itself (Dapr's APP_API_TOKEN). */
   appApiToken: string;
   /** What `/readyz` asks, by name; each rejects with a sentence when its part is not there. */
@@ -166,7 +168,7 @@ async function admit(
   route: Route,
   request: Request,
   response: Response,
-  { authenticate, authorizer, appApiToken }: AppOptions,
+  { authenticate, authorizer, rateLimit, appApiToken }: AppOptions,
 ): Promise<Caller | undefined> {
   if (route.access === 'public') return undefined;
   if ('callers' in route.access) {
@@ -189,6 +191,7 @@ async function admit(
   }
   const identity = await authenticate(request.header('authorization'));
   response.locals['who'] = identity.sub;
+  rateLimit(identity);
   const { permission } = route.access;
   if (!authorizer.allows(identity, request.path.replace(/^\/+|\/+$/g, ''), permission)) {
     throw new AppError(

@@ -8,6 +8,7 @@ const COMMON_ERRORS: Record<string, string> = {
   '400': 'request.invalid, request.malformed_json: names every bad field',
   '401': 'auth.token_missing, auth.token_invalid, auth.token_expired',
   '403': 'auth.forbidden: the token lacks the permission',
+  '429': 'request.rate_limited: send fewer requests a second; try again after Retry-After',
   '503': 'a dependency is down; try again after Retry-After',
 };
 

@@ -18,6 +18,9 @@ export const baseConfig = {
   JWT_ISSUER: z.string().min(1).default('resource-manager').meta({ description: 'issuer that tokens must name' }),
   JWT_AUDIENCE: z.string().min(1).default('resource-manager').meta({ description: 'audience that tokens must name' }),
   POLICY_FILE: z.string().default('shared/authz/policy.csv').meta({ description: 'Casbin policies' }),
+  RATE_LIMIT_PER_SECOND: z.coerce.number().int().min(0).max(1_000_000).default(1000).meta({
+    description: 'requests that one caller may send to one process; services may send any number; 0: no limit',
+  }),
   LOG_LEVEL: z
     .enum(['error', 'warn', 'info', 'debug'])
     .default('info')
