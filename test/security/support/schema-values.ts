@@ -99,8 +99,9 @@ function texts(schema: Schema, name: string): fc.Arbitrary<unknown> {
 function numbers({ minimum = -1000, maximum = 1000, type }: Schema): fc.Arbitrary<unknown> {
   const [min, max] = [Math.max(Math.ceil(minimum), -(2 ** 53) + 1), Math.min(Math.floor(maximum), 2 ** 53 - 1)];
   const small = fc.integer({ min, max: Math.min(max, min + 20) });
+  const least = fc.integer({ min, max: Math.min(max, min + 2) });
   const any = type === 'integer' ? fc.constantFrom(min, max) : fc.double({ min, max, noNaN: true });
-  return fc.oneof({ weight: 6, arbitrary: small }, fc.constantFrom(min, max), any);
+  return fc.oneof({ weight: 6, arbitrary: small }, { weight: 4, arbitrary: least }, fc.constantFrom(min, max), any);
 }
 
 function objects(schema: Schema, schemas: Schemas): fc.Arbitrary<unknown> {
