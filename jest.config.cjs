@@ -21,7 +21,10 @@ module.exports = {
     {
       ...common,
       displayName: 'unit',
-      testMatch: ['<rootDir>/{services,shared,tools}/**/*.test.ts', '<rootDir>/test/architecture/**/*.test.ts'],
+      testMatch: [
+        '<rootDir>/{services,shared,tools}/**/*.test.ts',
+        '<rootDir>/test/{architecture,security}/**/*.test.ts',
+      ],
     },
     {
       ...common,

@@ -23,6 +23,7 @@ const COMMANDS = [
   'bench:allocation',
   'bench:tasks',
   'bench:ledger',
+  'licences',
 ];
 if (!COMMANDS.includes(command)) stop(`Unknown command "${command}": one of ${COMMANDS.join(', ')}.`);
 

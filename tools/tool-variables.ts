@@ -194,4 +194,18 @@ export const TOOL_VARIABLES: readonly ToolVariable[] = [
     allowed: 'anything',
     meaning: 'not empty: a skipped test has failed',
   },
+  {
+    name: 'FUZZ_SEED',
+    reader: 'unit tests',
+    fallback: 'the usual one',
+    allowed: 'a whole number',
+    meaning: 'from which the requests of the fuzz follow; a failure prints it',
+  },
+  {
+    name: 'FUZZ_RUNS',
+    reader: 'unit tests',
+    fallback: '`55`',
+    allowed: 'a whole number',
+    meaning: 'requests of each kind that the fuzz sends',
+  },
 ];

@@ -80,15 +80,15 @@ export const termFields = {
   resource_type: z.string().default(DEFAULT_TERMS.resourceType),
   location: z.string().default(DEFAULT_TERMS.location),
   labels: z.record(z.string(), z.string()).default(DEFAULT_TERMS.labels),
-  reserved: z.int().default(DEFAULT_TERMS.reserved),
-  allocation_ratio: z.number().default(DEFAULT_TERMS.allocationRatio),
-  min_unit: z.int().default(DEFAULT_TERMS.minUnit),
-  max_unit: z.int().nullable().default(DEFAULT_TERMS.maxUnit),
-  step_size: z.int().default(DEFAULT_TERMS.stepSize),
+  reserved: z.int().min(0).default(DEFAULT_TERMS.reserved),
+  allocation_ratio: z.number().positive().default(DEFAULT_TERMS.allocationRatio),
+  min_unit: z.int().min(1).default(DEFAULT_TERMS.minUnit),
+  max_unit: z.int().min(1).nullable().default(DEFAULT_TERMS.maxUnit),
+  step_size: z.int().min(1).default(DEFAULT_TERMS.stepSize),
   queue_policy: queuePolicy.default(DEFAULT_TERMS.queuePolicy),
 };
 
-const termsShape = z.object({ total: z.int(), ...termFields, state: poolState });
+const termsShape = z.object({ total: z.int().min(0), ...termFields, state: poolState });
 export type TermsRow = z.infer<typeof termsShape>;
 
 export function toTermsRow<S extends string>(

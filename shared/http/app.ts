@@ -17,6 +17,7 @@ import type { Metrics } from './metrics';
 import { negotiate } from './negotiation';
 import { openApiDocument } from './openapi';
 import { toProblem } from './problem';
+import type { RateLimit } from './rate-limit';
 import type { Caller, Route } from './route';
 import { sendStream } from './stream';
 
@@ -25,6 +26,7 @@ export interface AppOptions {
   routes: readonly Route[];
   authenticate: Authenticate;
   authorizer: Authorizer;
+  rateLimit: RateLimit;
   /** The token by which the own sidecar proves itself (Dapr's APP_API_TOKEN). */
   appApiToken: string;
   /** What `/readyz` asks, by name; each rejects with a sentence when its part is not there. */
@@ -73,6 +75,10 @@ function begin({ logger, metrics }: AppOptions): RequestHandler {
     response.setHeader('X-Request-Id', requestId);
     response.setHeader('X-Content-Type-Options', 'nosniff');
     response.setHeader('Cache-Control', 'no-store');
+    // an answer is data: should a browser show it as a page all the same, nothing in it runs, and nobody frames it
+    response.setHeader('Content-Security-Policy', "default-src 'none'; frame-ancestors 'none'");
+    response.setHeader('X-Frame-Options', 'DENY');
+    response.setHeader('Referrer-Policy', 'no-referrer');
     withContext({ requestId, traceparent: request.header('traceparent') }, () => {
       const context = currentContext();
       response.on('close', () => {
@@ -162,7 +168,7 @@ async function admit(
   route: Route,
   request: Request,
   response: Response,
-  { authenticate, authorizer, appApiToken }: AppOptions,
+  { authenticate, authorizer, rateLimit, appApiToken }: AppOptions,
 ): Promise<Caller | undefined> {
   if (route.access === 'public') return undefined;
   if ('callers' in route.access) {
@@ -185,6 +191,7 @@ async function admit(
   }
   const identity = await authenticate(request.header('authorization'));
   response.locals['who'] = identity.sub;
+  rateLimit(identity);
   const { permission } = route.access;
   if (!authorizer.allows(identity, request.path.replace(/^\/+|\/+$/g, ''), permission)) {
     throw new AppError(

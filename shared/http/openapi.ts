@@ -18,6 +18,13 @@ const COMMON_ERRORS: Record<string, string> = {
 const CLOSED_ERRORS: Record<string, string> = {
   '401': 'auth.token_missing, auth.token_invalid, auth.token_expired',
   '403': 'auth.forbidden: the token lacks the permission',
+  '429': 'request.rate_limited: send fewer requests a second; try again after Retry-After',
+};
+
+/** Codes beside those that a route with a body may answer with. */
+const BODY_ERRORS: Record<string, string> = {
+  '413': 'request.too_large',
+  '415': 'request.unsupported_media_type: send JSON as UTF-8, uncompressed',
 };
 
 function operationOf(route: Route): ZodOpenApiOperationObject {
@@ -66,6 +73,7 @@ function operationOf(route: Route): ZodOpenApiOperationObject {
       ...(route.alternatives ? { '406': problem('request.not_acceptable: names the media types that there are') } : {}),
       ...problems(COMMON_ERRORS),
       ...(access === undefined ? {} : problems(CLOSED_ERRORS)),
+      ...(route.body ? problems(BODY_ERRORS) : {}),
       ...(route.errors ? { default: problem(`Further codes: ${route.errors.join(', ')}`) } : {}),
     },
   };

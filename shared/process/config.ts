@@ -50,6 +50,9 @@ export const baseConfig = {
   POLICY_FILE: fileToRead
     .default('shared/authz/policy.csv')
     .meta({ description: 'Casbin policies', allowed: FILE_TO_READ }),
+  RATE_LIMIT_PER_SECOND: z.coerce.number().int().min(0).max(1_000_000).default(1000).meta({
+    description: 'requests that one caller may send to one process; services may send any number; 0: no limit',
+  }),
   LOG_LEVEL: z
     .enum(['error', 'warn', 'info', 'debug'])
     .default('info')

@@ -4,6 +4,7 @@ import { connectSidecar, type Sidecar } from '../dapr/sidecar';
 import { messageOf } from '../errors';
 import { createApp } from '../http/app';
 import { createMetrics, type Metrics } from '../http/metrics';
+import { createRateLimit } from '../http/rate-limit';
 import type { Route } from '../http/route';
 import { serverOf } from '../http/server';
 import { createLogger, type Logger } from '../logging/logger';
@@ -22,6 +23,7 @@ export interface BaseConfig {
   JWT_ISSUER: string;
   JWT_AUDIENCE: string;
   POLICY_FILE: string;
+  RATE_LIMIT_PER_SECOND: number;
   LOG_LEVEL: string;
   SEQ_URL?: string | undefined;
   SEQ_API_KEY?: string | undefined;
@@ -92,6 +94,7 @@ async function serve<C extends BaseConfig>(
       audience: config.JWT_AUDIENCE,
     }),
     authorizer,
+    rateLimit: createRateLimit(config.RATE_LIMIT_PER_SECOND),
     appApiToken: config.APP_API_TOKEN,
     checks: { sidecar: () => sidecar.check(), ...parts.checks },
     metrics,

@@ -5,6 +5,7 @@ import { createAuthenticator } from '../authz/authenticator';
 import { createAuthorizer, type Authorizer } from '../authz/authorizer';
 import { createApp } from '../http/app';
 import { createMetrics } from '../http/metrics';
+import { createRateLimit } from '../http/rate-limit';
 import type { Route } from '../http/route';
 import { silentLogger, type Logger } from '../logging/logger';
 
@@ -16,7 +17,11 @@ const KEY = createSecretKey(Buffer.from(TEST_SECRET));
 // one for all: each watches the policy file
 let authorizer: Promise<Authorizer> | undefined;
 
-export async function testApp(routes: readonly Route[], logger: Logger = silentLogger): Promise<Express> {
+export async function testApp(
+  routes: readonly Route[],
+  logger: Logger = silentLogger,
+  rateLimit = createRateLimit(0),
+): Promise<Express> {
   authorizer ??= createAuthorizer(
     { model: 'shared/authz/model.conf', policy: 'shared/authz/policy.csv' },
     silentLogger,
@@ -30,6 +35,7 @@ export async function testApp(routes: readonly Route[], logger: Logger = silentL
       audience: 'resource-manager',
     }),
     authorizer: await authorizer,
+    rateLimit,
     appApiToken: APP_API_TOKEN,
     checks: {},
     metrics: createMetrics(),

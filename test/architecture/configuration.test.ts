@@ -40,6 +40,7 @@ const WRONG_BASE: Record<string, string> = {
   JWT_AUDIENCE: 'wr0ng\nwr0ng',
   POLICY_FILE: '/nowhere/wr0ng.csv',
   LOG_LEVEL: 'wr0ng',
+  RATE_LIMIT_PER_SECOND: '-1',
   SEQ_URL: 'wr0ng:5341',
   SEQ_API_KEY: 'wr0ng\r\nX-Other: header',
 };

@@ -7,6 +7,7 @@ import { APP_API_TOKEN, bearer, sidecarHeaders, testApp, TEST_SECRET } from '../
 import { recordingLogger } from '../../testing/recording-logger';
 import { createApp } from '../app';
 import { createMetrics } from '../metrics';
+import { createRateLimit } from '../rate-limit';
 import { good, POOL, routesWith } from './sample-routes';
 
 describe('who may call a route that is for sidecars', () => {
@@ -96,6 +97,7 @@ describe('what an operator asks', () => {
         { model: 'shared/authz/model.conf', policy: 'shared/authz/policy.csv' },
         silentLogger,
       ),
+      rateLimit: createRateLimit(0),
       appApiToken: APP_API_TOKEN,
       checks: { sidecar },
       metrics: createMetrics(),

@@ -84,7 +84,7 @@ test('it lists what the schemas accept, with parameters, headers, permission and
     'header If-Match',
     'path pool_id',
   ]);
-  expect(Object.keys(change.responses)).toEqual(['200', '400', '401', '403', '503', 'default']);
+  expect(Object.keys(change.responses)).toEqual(['200', '400', '401', '403', '413', '415', '429', '503', 'default']);
   expect(JSON.stringify(change)).toContain('pool.not_found');
 });
 

@@ -30,6 +30,7 @@ test('what is not given has its default, and foreign variables are ignored', () 
     JWT_ISSUER: 'resource-manager',
     JWT_AUDIENCE: 'resource-manager',
     POLICY_FILE: 'shared/authz/policy.csv',
+    RATE_LIMIT_PER_SECOND: 1000,
     LOG_LEVEL: 'info',
   });
 });

@@ -8,6 +8,7 @@ import { MemoryLedger } from '../../adapters/memory-ledger';
 import { MemoryLedgerSink, MemoryPlace } from '../../adapters/sinks/memory';
 import { advanceSink } from '../../application/advance-sink';
 import { closeBatch } from '../../application/close-batches';
+import { correctionRoutes } from '../../http/correction-routes';
 import { ledgerRoutes } from '../../http/ledger-routes';
 import { MemoryUsageReports } from '../../adapters/memory-usage-reports';
 import { deadLetterRoutes } from '../../http/dead-letter-routes';
@@ -56,10 +57,12 @@ export async function startForwarder() {
   const keys = { signing: () => Promise.resolve(KEY), published: () => Promise.resolve([publicJwk(KEY)]) };
   const reports = new MemoryUsageReports(store);
   const stores = { usage: store, ledger: store, letters: store, sinkStore: store };
-  const ingest = { store, logger, now, newId: randomUUID, wakeLedger: () => void (woken += 1) };
+  const wakeLedger = () => void (woken += 1);
+  const ingest = { store, logger, now, newId: randomUUID, wakeLedger };
   const app: Express = await testApp(
     [
       ...deadLetterRoutes({ ...stores, sinks, ingest, logger, now }),
+      ...correctionRoutes({ usage: store, logger, now, newId: randomUUID, wakeLedger }),
       ...usageRoutes({ ...stores, reports, sinks, chain, keys }),
       ...ledgerRoutes({ ledger: store, now, keys }),
       ...eventRoutes(ingest),
