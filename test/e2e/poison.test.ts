@@ -74,6 +74,25 @@ test('when another event comes under the id of a record, then the record stays a
   expect((await recorded())?.usageHash).toBe(hash);
 });
 
+test('when events are huge, of the far future or of antiquity, or hold text without a canonical form, then each is listed, and letters of any script have their record', async () => {
+  const ended = (data: Record<string, unknown>) => taskStopped(userId, data);
+  const bad = [
+    ended({ reason: 'x'.repeat(900_000) }),
+    ended({ stopTime: '9999-12-31T23:59:59.999Z' }),
+    ended({ startTime: '0001-01-01T00:00:00.000Z' }),
+    ended({ reason: 'nul \u0000' }),
+    ended({ serviceType: 'half a pair \ud800' }),
+  ];
+  const good = ended({ reason: 'é e\u0301 \u2028 𝔘 "\\ \t\n €', serviceType: '日本語' });
+  await publishRaw('usage.ended', ...bad, [good]);
+  await eventually('the good one has its record', async () => (await usageOf(asUser)).some(({ id }) => id === good.id));
+  const record = (await usageOf(asUser)).find(({ id }) => id === good.id)!;
+  expect(record.record).toMatchObject({ reason: good.data.reason, serviceType: '日本語' });
+  for (const event of bad) {
+    await eventually('the bad one is listed', async () => (await letterOf(event))?.reason === 'usage.unusable');
+  }
+});
+
 test('when a user asks for the dead letters, then 403', async () => {
   expect((await call('GET', 'blockchain-forwarder/api/usage/dead_letters', { token: asUser })).status).toBe(403);
 });

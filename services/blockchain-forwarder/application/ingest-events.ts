@@ -112,7 +112,7 @@ class Drafts {
   async add(event: EndOfUse, salt: Buffer): Promise<void> {
     const record = usageRecordOf(event);
     if (!record) return;
-    const fault = faultOf(event, record);
+    const fault = faultOf(event, record, this.receivedAt);
     if (fault) {
       this.refuse(event.type, event, { reason: 'usage.unusable', detail: fault });
       return;

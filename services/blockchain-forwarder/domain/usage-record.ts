@@ -163,13 +163,17 @@ const MAX_TEXT = 200;
 /** Of its canonical JSON: a receipt stays below 2,000 bytes with it. */
 export const MAX_RECORD_BYTES = 900;
 export const EARLIEST = '2000-01-01T00:00:00.000Z';
+/** Clocks differ, but not by more. */
+const AHEAD_MS = 86_400_000;
 
 /**
  * Says why no record can be kept of an event although it fits its schema; null when one can. PostgreSQL's jsonb knows no
  * NUL, RFC 8785 no half surrogate pair.
  */
-export function faultOf(event: EndOfUse, record: UsageRecord): string | null {
+export function faultOf(event: EndOfUse, record: UsageRecord, now: Date): string | null {
   if (record.startedAt < EARLIEST || record.endedAt < EARLIEST) return 'it ran before the year 2000';
+  const latest = new Date(now.getTime() + AHEAD_MS).toISOString();
+  if (record.startedAt > latest || record.endedAt > latest) return 'it ran more than a day in the future';
   const texts = [event.source, ...Object.values(event.data)].filter((value) => typeof value === 'string');
   if (texts.some((text) => text.length > MAX_TEXT)) return `it holds text of more than ${MAX_TEXT} characters`;
   if (sizeOf(record) > MAX_RECORD_BYTES) return `its record has more than ${MAX_RECORD_BYTES} bytes`;

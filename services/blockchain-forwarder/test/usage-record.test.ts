@@ -2,6 +2,8 @@ import { canonicalHash } from '../domain/canonical-hash';
 import { faultOf, usageRecordOf, type EndOfUse, type UsageRecord } from '../domain/usage-record';
 import { allocationReleased, taskFailed, taskStopped, USER } from './support/samples';
 
+const NOW = new Date('2026-11-24T10:00:00.000Z');
+
 describe('the record of a use', () => {
   it('when a task was stopped, then the record says who used what from when to when', () => {
     const event = taskStopped({}, { id: '0b0f9a52-4c0e-4f5e-9a39-5d2a1a6f3c11' });
@@ -62,14 +64,16 @@ describe('the record of a use', () => {
     ['a very long text', { serviceType: 'x'.repeat(201) }, '200 characters'],
     ['much text', { serviceType: '日'.repeat(200) }, '900 bytes'],
     ['a start in antiquity', { startTime: '0001-01-01T00:00:00.000Z' }, 'year 2000'],
+    ['an end in the far future', { stopTime: '9999-12-31T23:59:59.999Z' }, 'a day in the future'],
+    ['an end more than a day ahead', { stopTime: '2026-11-25T10:00:00.001Z' }, 'a day in the future'],
   ])('when an event holds %s, then it is said', (_, data, fault) => {
     const event: EndOfUse = taskStopped(data);
-    expect(faultOf(event, usageRecordOf(event)!)).toContain(fault);
+    expect(faultOf(event, usageRecordOf(event)!, NOW)).toContain(fault);
   });
 
   it('when text is unusual but sound, then it is fine', () => {
     const event = taskStopped({ serviceType: 'ju😀pyter \\u0000', reason: 'ünïcödé \u2028' });
-    expect(faultOf(event, usageRecordOf(event)!)).toBeNull();
+    expect(faultOf(event, usageRecordOf(event)!, NOW)).toBeNull();
   });
 });
 
