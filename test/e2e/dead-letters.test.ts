@@ -56,7 +56,7 @@ async function recordOf(event: { id: string }): Promise<void> {
 
 test('when an event is replayed that still does not fit, then its letter stays open; dropped, it stays listed, and one of two who drop it is told', async () => {
   const poison = taskStopped('nobody');
-  await publishRaw('task.stopped', poison);
+  await publishRaw('usage.ended', poison);
   const { id, state } = await letterOf(poison);
   expect(state).toBe('open');
   expect((await post(`dead_letters/${id}/replay`)).body).toMatchObject({
@@ -70,7 +70,7 @@ test('when an event is replayed that still does not fit, then its letter stays o
     { id, handling: [{ action: 'replay' }, { action: 'drop', detail: reason }] },
   ]);
   // the stream takes a second letter of daprd only minutes later
-  await publishRaw('dead.task.stopped', poison);
+  await publishRaw('dead.usage.ended', poison);
   await eventually(
     'the same is seen again',
     async () => {
@@ -84,7 +84,7 @@ test('when an event is replayed that still does not fit, then its letter stays o
 
 test('when an event fits now, then its replay makes one record, also by two at once', async () => {
   const good = taskStopped(userId);
-  await publishRaw('task.stopped', { ...good, data: { ...good.data, stopTime: 7 } });
+  await publishRaw('usage.ended', { ...good, data: { ...good.data, stopTime: 7 } });
   const { id } = await letterOf(good);
   await mended(id, good);
   const replays = await Promise.all([1, 2].map(() => post(`dead_letters/${id}/replay`)));
@@ -99,7 +99,7 @@ test('when an event fits now, then its replay makes one record, also by two at o
 
 test('when all open letters are replayed, then the cursor leads through all of them', async () => {
   const good = taskStopped(userId);
-  await publishRaw('task.stopped', { ...good, data: {} }, taskStopped('nobody'));
+  await publishRaw('usage.ended', { ...good, data: {} }, taskStopped('nobody'));
   await mended((await letterOf(good)).id, good);
   let replayed = 0;
   for (let cursor: string | null | undefined; cursor !== null;) {
@@ -116,10 +116,10 @@ test('when all open letters are replayed, then the cursor leads through all of t
 
 test('when a record has a quarantined event, then it tells so, and a correction, made once, says what is true', async () => {
   const event = taskStopped(userId, { startTime: '2026-01-01T10:00:00.000Z', stopTime: '2026-01-01T11:00:00.000Z' });
-  await publishRaw('task.stopped', event);
+  await publishRaw('usage.ended', event);
   await recordOf(event);
   const before = await get(event.id);
-  await publishRaw('task.stopped', { ...event, data: { ...event.data, stopTime: '2026-01-01T12:00:00.000Z' } });
+  await publishRaw('usage.ended', { ...event, data: { ...event.data, stopTime: '2026-01-01T12:00:00.000Z' } });
   const { id } = await letterOf(event);
   expect((await post(`dead_letters/${id}/replay`)).body).toMatchObject({ result: 'quarantined' });
   expect(await get(event.id)).toMatchObject({ openLetters: 1, record: before['record'] });
@@ -145,7 +145,7 @@ test('when a record has a quarantined event, then it tells so, and a correction,
 
 test('when two different corrections of a record come at once, then one is made', async () => {
   const event = taskStopped(userId, { startTime: '2026-01-01T10:00:00.000Z', stopTime: '2026-01-01T11:00:00.000Z' });
-  await publishRaw('task.stopped', event);
+  await publishRaw('usage.ended', event);
   await recordOf(event);
   const answers = await Promise.all(
     [1, 2, 3].map((hour) =>

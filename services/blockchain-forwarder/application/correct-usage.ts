@@ -43,6 +43,8 @@ export async function correctUsage(
       if ((await canonicalHash(content)) !== known.usage.contentHash) throw idempotencyKeyReused();
       return known;
     }
+    // the same correction was committed between the two reads: it is found by the next ones
+    if (corrected.correctedBy === correctionId) continue;
     if (corrected.correctedBy !== null) throw alreadyCorrected(corrected.correctedBy);
     const record = correctionOf(corrected.usage.record, request, correctionId, now());
     const { usage, bytes } = await sealUsage(record, content, {

@@ -153,6 +153,25 @@ describe('a correction with an Idempotency-Key', () => {
     expect((await service.get('/api/usage')).body).toHaveLength(2);
   });
 
+  it('when its twin is committed between two reads, then it is the same answer and not that it is corrected already', async () => {
+    const get = service.store.get.bind(service.store);
+    const reads = jest.spyOn(service.store, 'get');
+    let twin: Awaited<ReturnType<typeof correct>> | undefined;
+    let tell = (): void => undefined;
+    const committed = new Promise<void>((resolve) => (tell = resolve));
+    reads.mockImplementation(async (id) => {
+      if (id === original) return committed.then(() => get(id));
+      const before = await get(id);
+      reads.mockImplementation(get);
+      twin = await correct({ capacity: 5 }, original, key);
+      tell();
+      return before;
+    });
+    const answer = await correct({ capacity: 5 }, original, key);
+    expect(answer.status).toBe(201);
+    expect(answer.body).toEqual(twin?.body);
+  });
+
   it('when it comes with another content, then 422', async () => {
     await correct({ capacity: 5 }, original, key);
     for (const body of [{ capacity: 6 }, { capacity: 5, reason: 'another' }]) {
