@@ -26,16 +26,12 @@ export class SidecarError extends Error {
  */
 const CONFLICT = /etag mismatch|no item was updated|invalid etag|40001|40P01|deadlock detected|could not serialize/i;
 
-/** Of a statement through the PostgreSQL binding: a key that exists, or a lost race. */
-const DATABASE_CONFLICT = /SQLSTATE (23505|40001|40P01)/;
-
 /** Turns whatever a call of the sidecar threw into a ConflictError, the called app's own error, or a 503. */
 export function classify(part: string, error: unknown): Error {
   if (error instanceof AppError || error instanceof ConflictError) return error;
   const answer = error instanceof SidecarError ? error : sdkError(part, error);
   if (part === 'state store' && (CONFLICT.test(answer.text) || answer.status === 409))
     return new ConflictError(answer.text);
-  if (part === 'database' && DATABASE_CONFLICT.test(answer.text)) return new ConflictError(answer.text);
   return (
     problemOf(answer) ??
     unavailable(

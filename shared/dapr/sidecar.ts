@@ -16,12 +16,6 @@ export type StateOperation =
   /** `etag: null` = the key must not exist; a string = it must still have that ETag; absent = overwrite whatever is there. */
   { upsert: string; value: unknown; etag?: string | null; ttlSeconds?: number } | { remove: string; etag?: string };
 
-/** A row to be added; its key without the app-id. */
-export interface NewRow {
-  key: string;
-  value: unknown;
-}
-
 export interface Sidecar {
   /**
    * Rows by key; absent keys are absent from the map, and are so for certain: Dapr answers a read that broke off as if
@@ -38,12 +32,6 @@ export interface Sidecar {
    * end without a semicolon. All rows or an error, though Dapr hides errors that come while rows are read.
    */
   query(sql: string, params: readonly unknown[]): Promise<unknown[]>;
-  /**
-   * Adds rows of an app that must not exist, all or nothing: as `transact` would, but in one statement whatever their
-   * number (decision 0008).
-   * @throws ConflictError when one is there already, with nothing written
-   */
-  insert(appId: string, rows: readonly NewRow[]): Promise<void>;
   /** Runs schema statements, without parameters, as one implicit transaction. */
   execute(sql: string): Promise<void>;
   /** Publishes events of one topic under their own ids. @returns the ids that the broker has taken */
@@ -170,12 +158,6 @@ export function connectSidecar(options: SidecarOptions): Sidecar {
         if (typeof text !== 'string') throw new SidecarError('database', undefined, 'the rows could not be read');
         return JSON.parse(text) as unknown[];
       }),
-    insert: async (appId, rows) => {
-      const metadata = { sql: INSERT, params: JSON.stringify([`${appId}||`, linesOf(rows)]) };
-      await call('database', () =>
-        http.json('database', `/v1.0/bindings/${database}`, { operation: 'exec', metadata }),
-      );
-    },
     execute: async (sql) => {
       await call('database', () => client.binding.send(database, 'exec', undefined, { sql }));
     },
@@ -221,17 +203,6 @@ export function connectSidecar(options: SidecarOptions): Sidecar {
       await client.stop();
     },
   };
-}
-
-/** A row a line: all of them in one statement, which fails as a whole when one of the keys exists. */
-const INSERT = `INSERT INTO state (key, value)
-  SELECT $1 || split_part(line, E'\\t', 1), convert_to(split_part(line, E'\\t', 2), 'UTF8')
-  FROM string_to_table($2, E'\\n') AS line`;
-
-/** JSON has neither tabs nor line breaks in it, nor have keys. One order, so that two statements never wait for each other. */
-function linesOf(rows: readonly NewRow[]): string {
-  const lines = rows.map(({ key, value }) => `${key}\t${JSON.stringify(value)}`);
-  return lines.sort().join('\n');
 }
 
 /** The row that an operation writes or removes. */

@@ -1,9 +1,10 @@
-import { ConflictError, type Sidecar, type StateOperation } from '../../../shared/dapr/sidecar';
+import type { Sidecar, StateOperation } from '../../../shared/dapr/sidecar';
 import { arrived, type DeadLetter } from '../domain/dead-letter';
 import { letterContended } from '../domain/errors';
 import type { DeadLetterFilter, DeadLetterStore } from '../ports/dead-letter-store';
 import type { Versioned } from '../ports/ledger-store';
 import type { Page } from '../ports/usage-store';
+import { transacted } from './transacted';
 import { DEAD_LETTER, deadLetterKey, IS_DEAD_LETTER } from './usage-schema';
 
 const TRIES = 5;
@@ -54,16 +55,6 @@ export async function keepArrivals(sidecar: Sidecar, letters: readonly DeadLette
     if (await transacted(sidecar, await arrivals(sidecar, letters))) return;
   }
   throw letterContended();
-}
-
-async function transacted(sidecar: Sidecar, operations: readonly StateOperation[]): Promise<boolean> {
-  try {
-    await sidecar.transact(operations);
-    return true;
-  } catch (error) {
-    if (error instanceof ConflictError) return false;
-    throw error;
-  }
 }
 
 function conditions(

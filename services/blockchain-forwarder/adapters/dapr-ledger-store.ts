@@ -1,8 +1,9 @@
-import { ConflictError, type Sidecar } from '../../../shared/dapr/sidecar';
+import type { Sidecar } from '../../../shared/dapr/sidecar';
 import type { Batch, Chunk, Entry } from '../domain/batch';
 import { EMPTY_LEDGER, type FullSubtree, type LedgerHead } from '../domain/ledger-tree';
 import type { StoredUsage } from '../domain/usage-record';
 import type { ClosedBatch, LedgerStore, Versioned } from '../ports/ledger-store';
+import { transacted } from './transacted';
 import { batchKey, CHUNK, chunkKey, HEAD_KEY, IS_CHUNK, leavesKey, usageKey } from './usage-schema';
 
 /** A batch's row: what is anchored, and what the ledger needs of it. */
@@ -39,19 +40,13 @@ export class DaprLedgerStore implements LedgerStore {
   async close({ batch, chunks, nodes, head }: ClosedBatch, version: string | null): Promise<boolean> {
     const row: BatchRow = { ...batch, chunks: chunks.map(({ id }) => id), nodes };
     const entries = chunks.flatMap((chunk) => chunk.entries);
-    try {
-      await this.sidecar.transact([
-        { upsert: HEAD_KEY, value: head, etag: version },
-        { upsert: batchKey(batch.batchId), value: row, etag: null },
-        { upsert: leavesKey(batch.batchId), value: entries, etag: null },
-        // whoever takes chunks writes the head, so nobody else has taken these
-        ...chunks.map(({ id }) => ({ remove: chunkKey(id) })),
-      ]);
-      return true;
-    } catch (error) {
-      if (error instanceof ConflictError) return false;
-      throw error;
-    }
+    return transacted(this.sidecar, [
+      { upsert: HEAD_KEY, value: head, etag: version },
+      { upsert: batchKey(batch.batchId), value: row, etag: null },
+      { upsert: leavesKey(batch.batchId), value: entries, etag: null },
+      // whoever takes chunks writes the head, so nobody else has taken these
+      ...chunks.map(({ id }) => ({ remove: chunkKey(id) })),
+    ]);
   }
 
   async batches(batchIds: readonly number[]): Promise<Batch[]> {

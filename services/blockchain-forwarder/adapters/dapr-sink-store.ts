@@ -1,9 +1,10 @@
-import { ConflictError, type Sidecar } from '../../../shared/dapr/sidecar';
+import type { Sidecar } from '../../../shared/dapr/sidecar';
 import type { DeadLetter } from '../domain/dead-letter';
 import type { Delivery, SinkState } from '../domain/delivery';
 import type { Versioned } from '../ports/ledger-store';
 import type { DeliveryWrite, OpenDelivery, SinkStore } from '../ports/sink-store';
 import { arrivals } from './dapr-dead-letter-store';
+import { transacted } from './transacted';
 import { deadLetterKey, DELIVERY, deliveryKey, IS_DELIVERY, progressKey, sinkKey } from './usage-schema';
 
 /** How far the sinks are, over the own sidecar. */
@@ -38,21 +39,15 @@ export class DaprSinkStore implements SinkStore {
     handled: readonly Versioned<DeadLetter>[] = [],
   ): Promise<boolean> {
     const come = await arrivals(this.sidecar, letters);
-    try {
-      await this.sidecar.transact([
-        { upsert: sinkKey(state.sink), value: state, etag: version },
-        ...deliveries.map(({ delivery }) => ({ upsert: deliveryKey(delivery), value: delivery })),
-        ...deliveries.map(({ delivery, progress }) =>
-          progress === null ? { remove: progressKey(delivery) } : { upsert: progressKey(delivery), value: progress },
-        ),
-        ...come,
-        ...handled.map(({ value, version: etag }) => ({ upsert: deadLetterKey(value.id), value, etag })),
-      ]);
-      return true;
-    } catch (error) {
-      if (error instanceof ConflictError) return false;
-      throw error;
-    }
+    return transacted(this.sidecar, [
+      { upsert: sinkKey(state.sink), value: state, etag: version },
+      ...deliveries.map(({ delivery }) => ({ upsert: deliveryKey(delivery), value: delivery })),
+      ...deliveries.map(({ delivery, progress }) =>
+        progress === null ? { remove: progressKey(delivery) } : { upsert: progressKey(delivery), value: progress },
+      ),
+      ...come,
+      ...handled.map(({ value, version: etag }) => ({ upsert: deadLetterKey(value.id), value, etag })),
+    ]);
   }
 
   async backlog(): Promise<Record<string, number>> {

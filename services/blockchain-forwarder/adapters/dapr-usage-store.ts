@@ -1,10 +1,11 @@
-import { ConflictError, type Sidecar } from '../../../shared/dapr/sidecar';
+import type { Sidecar } from '../../../shared/dapr/sidecar';
 import type { Chunk } from '../domain/batch';
 import type { DeadLetter } from '../domain/dead-letter';
 import type { StoredUsage } from '../domain/usage-record';
 import { keepArrivals } from './dapr-dead-letter-store';
 import type { Page, UsageFilter, UsageInLedger, UsageStore } from '../ports/usage-store';
-import { APP, chunkKey, correctedKey, IN_LEDGER, USAGE_KEY, usageKey } from './usage-schema';
+import { transacted } from './transacted';
+import { chunkKey, correctedKey, IN_LEDGER, USAGE_KEY, usageKey } from './usage-schema';
 
 const COLUMNS = `json_build_object('usage', usage_records.document, 'batch', batch.document,
   'correctedBy', usage_records.corrected_by,
@@ -24,19 +25,13 @@ export class DaprUsageStore implements UsageStore {
   }
 
   async insert(chunk: Chunk, usages: readonly StoredUsage[]): Promise<boolean> {
-    try {
-      await this.sidecar.insert(APP, [
-        ...usages.map((value) => ({ key: usageKey(value.record.id), value })),
-        ...usages.flatMap(({ record }) =>
-          record.version === 2 ? [{ key: correctedKey(record.corrects), value: { by: record.id } }] : [],
-        ),
-        { key: chunkKey(chunk.id), value: chunk },
-      ]);
-      return true;
-    } catch (error) {
-      if (error instanceof ConflictError) return false;
-      throw error;
-    }
+    return transacted(this.sidecar, [
+      ...usages.map((value) => ({ upsert: usageKey(value.record.id), value, etag: null })),
+      ...usages.flatMap(({ record }) =>
+        record.version === 2 ? [{ upsert: correctedKey(record.corrects), value: { by: record.id }, etag: null }] : [],
+      ),
+      { upsert: chunkKey(chunk.id), value: chunk, etag: null },
+    ]);
   }
 
   async get(id: string): Promise<UsageInLedger | null> {

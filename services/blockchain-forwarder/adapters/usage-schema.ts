@@ -2,7 +2,7 @@
  * SQL over Dapr's table `state`: what the store reads by, and the view `usage_records` for people and reports. Every
  * index is partial, by the same text of `key LIKE` as the queries, else PostgreSQL does not use it.
  */
-export const APP = 'blockchain-forwarder';
+const APP = 'blockchain-forwarder';
 
 export const USAGE_KEY = `${APP}||usage:`;
 const BATCH_KEY = `${APP}||batch:`;

@@ -25,7 +25,7 @@ export interface Bundle {
 }
 
 const TRIES = 5;
-/** A statement has one core of the database: several at a time use the machine, and each is short. */
+/** A transaction is a round trip to the database for each row: several at a time use the machine, and each is short. */
 const CHUNK = 125;
 const LANES = 4;
 

@@ -80,20 +80,6 @@ describe('a transaction', () => {
     expect(await failure(daprd.sidecar.transact([{ upsert: 'a', value: 1, etag: '1' }]))).toBeInstanceOf(ConflictError);
   });
 
-  test.each([
-    ['an existing key', 'ERROR: duplicate key value violates unique constraint "state_pkey" (SQLSTATE 23505)'],
-    ['a deadlock', 'ERROR: deadlock detected (SQLSTATE 40P01)'],
-  ])('as a statement, that loses by %s is a conflict', async (_name, text) => {
-    daprd.answer = () => daprError('ERR_INVOKE_OUTPUT_BINDING', text);
-    const rows = [
-      { key: 'b', value: 'two\tlines\n' },
-      { key: 'a', value: 1 },
-    ];
-    expect(await failure(daprd.sidecar.insert('app', rows))).toBeInstanceOf(ConflictError);
-    const { metadata } = daprd.calls[0]!.body as { metadata: { params: string } };
-    expect(JSON.parse(metadata.params)).toEqual(['app||', 'a\t1\nb\t"two\\tlines\\n"']);
-  });
-
   test('that fails otherwise is a 503 with Retry-After, without the store’s words', async () => {
     daprd.answer = () => daprError('ERR_STATE_TRANSACTION', 'failed to connect to host=10.1.2.3 user=rm');
     const error = await failure(daprd.sidecar.transact([{ upsert: 'a', value: 1 }]));

@@ -5,7 +5,7 @@ import { FINAL_STAGES, type Delivery } from '../../domain/delivery';
 import type { Chunk } from '../../domain/batch';
 
 /** What the forwarder's stores need of their sidecar. */
-export type StateSide = Pick<Sidecar, 'get' | 'transact' | 'insert' | 'query'>;
+export type StateSide = Pick<Sidecar, 'get' | 'transact' | 'query'>;
 
 interface Row {
   /** As it is stored. */
@@ -49,11 +49,6 @@ export class Database {
     return {
       get: async (keys) => new Map(keys.flatMap((key) => this.read(key))),
       transact: (operations) => this.transact(by, operations),
-      insert: (_, rows) =>
-        this.transact(
-          by,
-          rows.map(({ key, value }) => ({ upsert: key, value, etag: null })),
-        ),
       query: async (sql, params) => JSON.parse(JSON.stringify(this.select(sql, params))) as unknown[],
     };
   }

@@ -36,10 +36,10 @@ export const PLANTED: readonly PlantedFault[] = [
       stored: (side) => {
         const known = new Set<string>();
         return replacing(side, {
-          insert: async (_, rows) => {
-            const usages = rows.map(({ key }) => key).filter((key) => key.startsWith('usage:'));
+          transact: async (operations) => {
+            const usages = operations.map(keyOf).filter((key) => key.startsWith('usage:'));
             if (usages.some((key) => known.has(key))) throw new ConflictError('it is known');
-            await side.transact(rows.map(({ key, value }) => ({ upsert: key, value })));
+            await side.transact(operations.map((each) => (keyOf(each).startsWith('usage:') ? forced(each) : each)));
             for (const key of usages) known.add(key);
           },
         });

@@ -58,7 +58,7 @@ export function startProcess(name: string, replica: ReplicaParts): Process {
   const { scheduler, network, database, setting, plant, wrong } = replica;
   const life: Life = { name, alive: true };
   const stored = database.sideOf(name);
-  const side = network.connect(plant.stored?.(stored, database) ?? stored, life, ['transact', 'insert']) as Sidecar;
+  const side = network.connect(plant.stored?.(stored, database) ?? stored, life, ['transact']) as Sidecar;
   const [usage, ledger, sinkStore] = [new DaprUsageStore(side), new DaprLedgerStore(side), new DaprSinkStore(side)];
   const store = plant.usage?.(usage) ?? usage;
   const seenLedger = plant.ledger?.(ledger) ?? ledger;
