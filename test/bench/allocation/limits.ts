@@ -1,0 +1,2 @@
+/** What holds back what is missed. */
+export const LIMITS = { hot: '', wide: '', late: '', list: '' };
