@@ -42,12 +42,13 @@ async function main(): Promise<boolean> {
   const wanted = BENCHMARKS.filter(({ name }) => positionals.length === 0 || positionals.includes(name));
   const command = ['npm run bench', ...(process.argv.length > 2 ? ['--', ...process.argv.slice(2)] : [])].join(' ');
   if (size === 'quick') console.log('quick, not for the record');
-  return runSuite(
+  const result = await runSuite(
     wanted,
     command,
     ({ name }) => runProcess(path.join(__dirname, name, 'bench.js'), size),
     (section) => (size === 'quick' ? undefined : record(section)),
   );
+  return result === 'met' || (result === 'missed' && size === 'quick');
 }
 
 async function record(section: Section): Promise<void> {
@@ -60,7 +61,7 @@ async function record(section: Section): Promise<void> {
 }
 
 main().then(
-  (met) => process.exit(met ? 0 : 1),
+  (good) => process.exit(good ? 0 : 1),
   (error: unknown) => {
     console.error(error);
     process.exit(1);

@@ -24,8 +24,12 @@ export type Run = { printed: string } & ({ answer: Answer } | { failed: string }
 /** Runs a benchmark in a process of its own, so that none warms up, or ends, another; shows and keeps what it prints. */
 export async function runProcess(program: string, size: Size): Promise<Run> {
   const child = fork(program, [size], { stdio: ['ignore', 'pipe', 'inherit', 'ipc'] });
-  const pass = (signal: NodeJS.Signals): boolean => child.kill(signal);
-  process.on('SIGINT', pass).on('SIGTERM', pass);
+  let interrupted = false;
+  const stop = (): void => {
+    interrupted = true;
+    child.kill('SIGTERM');
+  };
+  process.on('SIGINT', stop).on('SIGTERM', stop);
   let [printed, answer] = ['', undefined as Answer | undefined];
   child.on('message', (message) => (answer = message as Answer));
   child.stdout?.setEncoding('utf8').on('data', (text: string) => {
@@ -35,19 +39,20 @@ export async function runProcess(program: string, size: Size): Promise<Run> {
   const end = await new Promise<string>((resolve, reject) =>
     child.once('error', reject).once('close', (code, signal) => resolve(signal ?? `exit code ${code}`)),
   );
-  process.off('SIGINT', pass).off('SIGTERM', pass);
+  process.off('SIGINT', stop).off('SIGTERM', stop);
+  if (interrupted) process.exit(130); // nothing is written down, and no other begins
   if (end !== 'exit code 0') return { printed, failed: `it ended with ${end}` };
   return answer ? { printed, answer } : { printed, failed: 'it ended without an answer' };
 }
 
-/** Runs one after the other, and writes each down when it has ended. @returns whether every must is met */
+/** Runs one after the other, and writes each down when it has ended. @returns the worst that came of one */
 export async function runSuite(
   benchmarks: readonly Benchmark[],
   command: string,
   run: (benchmark: Benchmark) => Promise<Run>,
   write: (section: Section) => Promise<void> | void,
-): Promise<boolean> {
-  let met = true;
+): Promise<'met' | 'missed' | 'failed'> {
+  let [missed, failed] = [false, false];
   for (const benchmark of benchmarks) {
     const facts: Fact[] = [['command', `\`${command}\``], ...machine()];
     console.log(`\n${benchmark.title}\n${facts.map(([name, value]) => `${name.padEnd(10)}${value}`).join('\n')}`);
@@ -57,8 +62,9 @@ export async function runSuite(
       'failed' in done
         ? { facts, outcome: { failed: done.failed } }
         : { facts: [...facts, ...done.answer.versions], outcome: { targets: done.answer.targets } };
-    met &&= 'answer' in done && done.answer.targets.every((target) => verdict(target) !== 'missed');
+    if ('failed' in done) failed = true;
+    else missed ||= done.answer.targets.some((target) => verdict(target) === 'missed');
     await write({ title, about, printed: done.printed, ...found });
   }
-  return met;
+  return failed ? 'failed' : missed ? 'missed' : 'met';
 }

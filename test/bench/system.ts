@@ -22,6 +22,11 @@ export async function withSystem<T>(
     detached: true,
   });
   const ended = new Promise<void>((resolve) => tool.on('exit', () => resolve()));
+  const stop = (): void => {
+    if (!tool.killed) tool.kill('SIGTERM'); // a second one would cut its stop short
+    void ended.then(() => process.exit(130));
+  };
+  process.on('SIGINT', stop).on('SIGTERM', stop);
   try {
     if (
       !(await until(() => tool.exitCode !== null || fs.existsSync(devInfoFile(instance)), 180_000)) ||
@@ -33,6 +38,7 @@ export async function withSystem<T>(
     await noteVersions(system);
     return await work(system, instance);
   } finally {
+    process.off('SIGINT', stop).off('SIGTERM', stop);
     tool.kill('SIGTERM');
     await ended;
   }

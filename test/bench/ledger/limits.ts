@@ -1,2 +1,0 @@
-/** What holds back what is missed. */
-export const LIMITS = { ingest: '' };
