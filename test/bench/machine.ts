@@ -23,11 +23,12 @@ export function machine(): Fact[] {
 }
 
 function commit(): string {
+  const git = (...args: string[]): string =>
+    execFileSync('git', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
   try {
-    return execFileSync('git', ['describe', '--always', '--dirty'], {
-      encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'ignore'],
-    }).trim();
+    // the report itself changes while the sections are written
+    const changed = git('status', '--porcelain', '--untracked-files=no', '--', '.', ':!docs/performance.md');
+    return git('describe', '--always') + (changed === '' ? '' : ', with changes');
   } catch {
     return 'unknown'; // not a clone
   }

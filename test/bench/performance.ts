@@ -43,11 +43,15 @@ function sectionText({ title, about, facts, outcome, printed }: Section): string
     ...('failed' in outcome
       ? [`**failed**: ${outcome.failed}. There are no figures.`]
       : [table(outcome.targets).join('\n'), ...outcome.targets.flatMap(limits)]),
-    `<details>\n<summary>What it printed, every round</summary>`,
-    `\`\`\`text\n${printed.trim()}\n\`\`\``,
-    '</details>',
+    ...(printed.trim() === '' ? [] : folded(printed)),
   ].join('\n\n');
 }
+
+const folded = (printed: string): string[] => [
+  `<details>\n<summary>What it printed, every round</summary>`,
+  `\`\`\`text\n${printed.trim()}\n\`\`\``,
+  '</details>',
+];
 
 function limits(target: Target): string[] {
   if (verdict(target) !== 'missed') return [];

@@ -236,6 +236,7 @@ async function measureHistory(
         must: 2,
         aim: 1.3,
         beside: { what: `SQL, ${worst.name}`, own: worst.service, bare: worst.bare, unit: 'ms' },
+        limit: 'Two hops, as for a list of allocations: the section above has the figures of each.',
       },
       { measure: `memory with ${history} tasks in history`, measured: memory, must: 200, aim: 120, unit: 'MB' },
     ];
