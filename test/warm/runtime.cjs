@@ -1,7 +1,11 @@
+const { isBuiltin } = require('node:module');
 const { default: Runtime } = require('jest-runtime');
 
-/** Packages and what we ship. What is only there for tests is loaded anew for each test file. */
-const STAYS = (path) => path.includes('/node_modules/') || !/\/(test|testing)\/|\.test\./.test(path);
+/** Packages and what we ship. What is only there for tests is loaded anew for each test file, as is what counts them. */
+const staysLoaded = (file) =>
+  file.includes('/node_modules/')
+    ? !file.includes('/node_modules/jest-circus/')
+    : !/\/(test|testing)\/|\.test\./.test(file);
 
 let first;
 
@@ -15,11 +19,9 @@ module.exports = class WarmRuntime extends Runtime {
     first ??= this;
   }
 
-  requireModule(from, name, options, isRequireActual) {
-    const isOurs = this === first || options?.isInternalModule || !name || this._resolution.isCoreModule(name);
-    if (isOurs || !STAYS(this._resolution.resolveCjs(from, name)))
-      return super.requireModule(from, name, options, isRequireActual);
-    return first.requireModule(from, name, options, isRequireActual);
+  requireModule(from, name, ...rest) {
+    const isOurs = this === first || !name || isBuiltin(name) || !staysLoaded(this._resolution.resolveCjs(from, name));
+    return isOurs ? super.requireModule(from, name, ...rest) : first.requireModule(from, name, ...rest);
   }
 
   getSourceMaps() {

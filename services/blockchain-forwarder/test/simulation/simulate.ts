@@ -52,7 +52,7 @@ async function run(scheduler: Scheduler, network: Network, world: World): Promis
 function report(scheduler: Scheduler, { invariant, detail }: { invariant: string; detail: string }): string {
   return [
     `seed ${scheduler.seed}, step ${scheduler.trace.length}: broken: ${invariant}: ${detail}`,
-    `replay: SIM_SEED=${scheduler.seed} npx jest services/blockchain-forwarder/test/simulation --selectProjects unit`,
+    `replay: SIM_SEED=${scheduler.seed} npx jest services/blockchain-forwarder/test/simulation --selectProjects proofs`,
     'the last steps (number, milliseconds, what happened; what followed from it):',
     ...scheduler.trace.slice(-60),
   ].join('\n');
