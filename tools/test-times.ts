@@ -34,5 +34,5 @@ export function tooSlow(project: string, results: JestResults, root: string): st
 
 function saysWhy(file: string): boolean {
   const top = fs.readFileSync(file, 'utf8').split('\n').slice(0, 40).join('\n');
-  return /^(\/\/|\/\*\*| \*) Slow: \S/m.test(top);
+  return /^(\/\/|\/\*\*| \*) Slow: \w/m.test(top);
 }
