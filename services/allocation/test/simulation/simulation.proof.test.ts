@@ -1,3 +1,4 @@
+// Slow: 1,200 storms of two replicas, and for each planted fault as many as find it.
 import { NAMES } from './invariants';
 import { PLANTED } from './planted-faults';
 import { type Run, simulate } from './simulate';
