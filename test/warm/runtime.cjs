@@ -17,15 +17,13 @@ module.exports = class WarmRuntime extends Runtime {
   constructor(...rest) {
     super(...rest);
     first ??= this;
+    // or a failure would point at lines that swc has made
+    this.transformCache.sourceMaps = first.transformCache.sourceMaps;
   }
 
   requireModule(from, name, ...rest) {
     const isOurs = this === first || !name || isBuiltin(name) || !staysLoaded(this._resolution.resolveCjs(from, name));
     return isOurs ? super.requireModule(from, name, ...rest) : first.requireModule(from, name, ...rest);
-  }
-
-  getSourceMaps() {
-    return this === first ? super.getSourceMaps() : new Map([...first.getSourceMaps(), ...super.getSourceMaps()]);
   }
 
   leaveTestCode() {
