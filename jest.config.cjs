@@ -23,7 +23,7 @@ const common = {
 const PROOF = '.proof.test.ts';
 const withoutSystem = (suffix) => [
   `<rootDir>/{services,shared,tools}/**/*${suffix}`,
-  `<rootDir>/test/{architecture,security}/**/*${suffix}`,
+  `<rootDir>/test/{architecture,security,bench}/**/*${suffix}`,
 ];
 
 module.exports = {
