@@ -24,6 +24,7 @@ const COMMANDS = [
   'bench:tasks',
   'bench:ledger',
   'licences',
+  'mutate',
 ];
 if (!COMMANDS.includes(command)) stop(`Unknown command "${command}": one of ${COMMANDS.join(', ')}.`);
 
