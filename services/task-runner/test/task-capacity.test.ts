@@ -1,5 +1,20 @@
-import { waitOver, isRefusal, isSpent, limitReached, noContainer, pullFailed, imageMissing } from '../domain/errors';
-import { outcomeOfExit, outcomeOfFailure, outcomeOfLostCapacity, outcomeOfStay } from '../domain/outcome';
+import {
+  waitOver,
+  isRefusal,
+  isSpent,
+  limitReached,
+  noContainer,
+  pullFailed,
+  imageMissing,
+  startFailed,
+} from '../domain/errors';
+import {
+  outcomeOfExit,
+  outcomeOfFailure,
+  outcomeOfLostCapacity,
+  outcomeOfStay,
+  outcomeOfStop,
+} from '../domain/outcome';
 import { changed, checkPlaces, NO_PLACES } from '../domain/places';
 import * as life from '../domain/task';
 import { AppError } from '../../../shared/errors';
@@ -62,13 +77,25 @@ describe('capacity of a task', () => {
 });
 
 describe('how a task ends', () => {
-  const running = life.running(life.starting(buildTask(), AT), seen);
+  const running = () => life.running(life.starting(buildTask(), AT), seen);
   const gone = { at: LATER, finishedAt: null, exitCode: null, capacityState: 'returned' as const };
   const exit = { exitCode: 137, finishedAt: AT, oomKilled: true };
 
   test('when it runs, then where it is to be found is known', () => {
-    expect(running).toMatchObject({ containerId: 'c', port: 8, iframeUrl: 'http://x/', startTime: AT });
-    expect(lastStep(running)).toEqual({ status: 'Running', at: AT, reason: 'ready', actor: 'system' });
+    expect(running()).toMatchObject({ containerId: 'c', port: 8, iframeUrl: 'http://x/', startTime: AT });
+    expect(lastStep(running())).toEqual({ status: 'Running', at: AT, reason: 'ready', actor: 'system' });
+  });
+
+  test('when it is Stopped or Error, then it has ended; it is open until its capacity is back, and has its place from the start', () => {
+    expect(life.TASK_STATUSES.filter((status) => life.hasEnded({ status }))).toEqual(['Stopped', 'Error']);
+    expect(life.isOpen({ ...running(), capacityState: 'returned' })).toBe(true);
+    expect(buildTask().placed).toBe(true);
+  });
+
+  test('when a person stops it, then its reason tells whether that was its user', () => {
+    const by = (actor: string) => outcomeOfStop({ userId: 'me' }, actor, AT);
+    expect(by('me')).toMatchObject({ status: 'Stopped', reason: 'stopped_by_user', actor: 'me', problem: null });
+    expect(by('other')).toMatchObject({ status: 'Stopped', reason: 'stopped_by_admin', actor: 'other', problem: null });
   });
 
   test('when the outcome is decided, then only what the container tells on its way is added', () => {
@@ -77,15 +104,15 @@ describe('how a task ends', () => {
       ...{ status: 'Stopped', reason: 'max_age', actor: 'system', at: AT },
       ...{ finishedAt: null, exitCode: null, problem: null },
     });
-    const stopping = life.stopping(running, outcome);
+    const stopping = life.stopping(running(), outcome);
     expect(stopping.outcome).toBe(outcome);
     const ended = life.ended(stopping, { ...gone, finishedAt: LATER, exitCode: 143 });
     expect(ended).toMatchObject({ stopTime: LATER, capacityState: 'returned', outcome: { exitCode: 143 } });
-    const crashed = life.stopping(running, outcomeOfExit({ ...exit, exitCode: 3, finishedAt: LATER }, LATER));
+    const crashed = life.stopping(running(), outcomeOfExit({ ...exit, exitCode: 3, finishedAt: LATER }, LATER));
     expect(life.ended(crashed, { ...gone, finishedAt: AT, exitCode: 0 })).toMatchObject({
       ...{ status: 'Error', stopTime: LATER, outcome: { exitCode: 3 } },
     });
-    expect(() => life.ended(running, gone)).toThrow('ends without an outcome');
+    expect(() => life.ended(running(), gone)).toThrow('ends without an outcome');
   });
 
   test('when it never ran, then its end is that of its outcome', () => {
@@ -191,8 +218,20 @@ describe('what is said', () => {
     expect(imageMissing('web:1').message).toContain('its registry;');
   });
 
+  test.each([
+    [(cause?: unknown) => pullFailed('web:1', 'denied', cause), 'runtime.pull_failed'],
+    [(cause?: unknown) => startFailed('It did not become ready.', cause), 'task.start_failed'],
+  ])('when a start fails (%#), then what it was caused by is kept for the log, where there is one', (failed, code) => {
+    const cause = new Error('EOF');
+    expect(failed(cause)).toMatchObject({ kind: 'upstream_failed', code, cause });
+    expect('cause' in failed()).toBe(false);
+  });
+
   test('when there is no container, then whether to wait for one', () => {
-    expect(noContainer('Pulling', false).message).toContain('try again');
+    expect(noContainer('Pulling', false)).toMatchObject({
+      ...{ kind: 'conflict', code: 'task.no_container', facts: { status: 'Pulling' } },
+      message: expect.stringContaining('try again') as string,
+    });
     expect(noContainer('Error', true).message).toContain('error.logTail');
   });
 });
