@@ -248,6 +248,20 @@ describe('what an order touches', () => {
   });
 });
 
+test('a look at a pool that is not there makes none', () => {
+  expect(decided({ kind: 'serve', poolId: 'nowhere' }).inventories.size).toBe(0);
+});
+
+test('a resize that was refused is refused for the same reason when it is repeated', () => {
+  const inventories = new Map([[POOL, buildInventory({ allocated: 60 })]]);
+  const resize: Order = { kind: 'resize', poolId: POOL, total: 59, revision: 2 };
+  const first = decided(resize, { inventories });
+  const again = decided(resize, { inventories: first.inventories });
+  expect([first, again].map(({ outcomes }) => codeOf(outcomes[0]))).toEqual([
+    ...['pool.capacity_below_allocated', 'pool.capacity_below_allocated'],
+  ]);
+});
+
 describe('who stands in line', () => {
   test('has a place and a reason; who does not, has neither, and cannot be taken out of it', () => {
     const pool = new Pool();
