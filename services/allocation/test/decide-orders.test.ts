@@ -262,6 +262,13 @@ test('a resize that was refused is refused for the same reason when it is repeat
   ]);
 });
 
+test('a pool that a repeated change leaves open keeps who waits for it', () => {
+  const pool = new Pool({ state: 'cordoned', revision: 2 });
+  const one = wants(1);
+  pool.carryOut(0, one, { kind: 'close', revision: 2 });
+  expect([pool.status(one), pool.inventory.waiting.length]).toEqual(['waiting', 1]);
+});
+
 describe('who stands in line', () => {
   test('has a place and a reason; who does not, has neither, and cannot be taken out of it', () => {
     const pool = new Pool();

@@ -135,6 +135,12 @@ describe('the rules of anchoring, one by one', () => {
     expect(plan).toEqual({ moves: [], trouble: 'not the anchorer' });
   });
 
+  it('when all is there, then it is no trouble that the contract would refuse more', () => {
+    const receipts = new Map([['0xaa', { ...at('0xaa'), succeeded: true }]]);
+    const look = sight({ nonce: 8, latest: first, receipts, refusal: 'not the anchorer' });
+    expect(planAnchoring([open(first, { attempts: [attempt()] })], look, RULES).trouble).toBeNull();
+  });
+
   it('when the contract has a batch whose transaction is not seen, then the next look decides', () => {
     const plan = planAnchoring([open(first, { attempts: [attempt()] })], sight({ nonce: 8, latest: first }), RULES);
     expect(plan).toEqual({ moves: [], trouble: null });
