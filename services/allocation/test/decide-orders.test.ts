@@ -252,6 +252,14 @@ test('a look at a pool that is not there makes none', () => {
   expect(decided({ kind: 'serve', poolId: 'nowhere' }).inventories.size).toBe(0);
 });
 
+test('a resize that was done is done when it is repeated, though it would be refused by now', () => {
+  const resize: Order = { kind: 'resize', poolId: POOL, total: 20, revision: 2 };
+  const { inventories } = decided(resize);
+  const full = new Map([[POOL, { ...inventories.get(POOL)!, allocated: 21 }]]);
+  const again = decided(resize, { inventories: full });
+  expect([codeOf(again.outcomes[0]), again.inventories.size]).toEqual(['ok', 0]);
+});
+
 test('a resize that was refused is refused for the same reason when it is repeated', () => {
   const inventories = new Map([[POOL, buildInventory({ allocated: 60 })]]);
   const resize: Order = { kind: 'resize', poolId: POOL, total: 59, revision: 2 };

@@ -55,6 +55,13 @@ describe('the rules of anchoring, one by one', () => {
     });
   });
 
+  it('when it waits just as long as it may, then it is not stuck yet; when it is not written down as sent, then it is sent', () => {
+    const waits = (sentAt: string | null) => [open(first, { attempts: [attempt({ sentAt })] })];
+    expect(planAnchoring(waits('2026-01-01T00:09:55.000Z'), sight(), RULES).moves).toEqual([]);
+    expect(planAnchoring(waits('2026-01-01T00:09:54.999Z'), sight(), RULES).moves).toMatchObject([{ do: 'sign' }]);
+    expect(planAnchoring(waits(null), sight(), RULES).moves).toMatchObject([{ do: 'send' }]);
+  });
+
   it('when it is stuck, then the same nonce is signed with an eighth more, or what the chain asks where that is more', () => {
     const stuck = [open(first, { attempts: [attempt({ sentAt: '2026-01-01T00:09:00Z' })] })];
     expect(planAnchoring(stuck, sight(), RULES).moves).toEqual([
