@@ -15,7 +15,16 @@ interface Core {
 const CORES: Record<string, Core> = {
   allocation: {
     service: 'allocation',
-    tests: ['decide-many', 'decide-orders', 'placement', 'pool-commands', 'terms', 'waiting', 'waiting-model'],
+    tests: [
+      'decide-many',
+      'decide-orders',
+      'order-rows',
+      'placement',
+      'pool-commands',
+      'terms',
+      'waiting',
+      'waiting-model',
+    ],
   },
   tasks: { service: 'task-runner', tests: ['task', 'task-capacity', 'lifetime'] },
   ledger: {

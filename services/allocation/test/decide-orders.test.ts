@@ -1,14 +1,6 @@
 import { AppError } from '../../../shared/errors';
 import { decide } from '../domain/decide';
-import {
-  allocationsOf,
-  type Order,
-  type Outcome,
-  poolsOf,
-  rememberedOf,
-  requestsOf,
-  type State,
-} from '../domain/pool-commands';
+import type { Order, Outcome, State } from '../domain/pool-commands';
 import { placeOf, withdraw } from '../domain/queue';
 import { allocate, buildAllocation, buildInventory, NOW, POOL, release } from './support/builders';
 import { at, Pool, wants } from './support/waiting-pool';
@@ -211,44 +203,10 @@ describe('a group', () => {
   });
 });
 
-describe('what an order touches', () => {
-  const claims = [{ allocationId: 'a', poolId: 'p', capacity: 1 }];
-  const key = { id: 'key', fingerprint: 'f' };
-  const { allocation } = allocate({ id: 'a' });
-  const group = { groupId: 'g', serviceId: 's', createdBy: 'me', claims };
-  const usual = { pools: ['p'], allocations: ['a'], requests: [] as string[], remembered: [] as string[] };
-  const orders: [Order, typeof usual][] = [
-    [{ kind: 'allocate', poolId: 'p', allocation }, usual],
-    [{ kind: 'allocate', poolId: 'p', allocation, waitSeconds: 0 }, usual],
-    [
-      { kind: 'allocate', poolId: 'p', allocation, waitSeconds: 5, idempotency: key },
-      { ...usual, requests: ['a'], remembered: ['key'] },
-    ],
-    [
-      { kind: 'allocate_group', ...group, idempotency: key },
-      { ...usual, remembered: ['key'] },
-    ],
-    [{ kind: 'release_group', groupId: 'g', releasedBy: 'me', members: claims }, usual],
-    [{ ...release('a'), poolId: 'p' }, usual],
-    [{ kind: 'renew', poolId: 'p', allocationId: 'a', seconds: 1, forTask: false }, usual],
-    [{ kind: 'expire', poolId: 'p', allocationId: 'a' }, usual],
-    [{ kind: 'cancel', poolId: 'p', requestId: 'a', cancelledBy: 'me', forTask: false }, usual],
-    [
-      { kind: 'serve', poolId: 'p' },
-      { ...usual, allocations: [] },
-    ],
-  ];
-
-  // no order in a title: ids are drawn anew each time
-  test.each(orders.map(([order, rows]) => [order.kind, order, rows] as const))('%s', (_, order, rows) => {
-    expect({
-      ...{ pools: poolsOf(order), allocations: allocationsOf(order) },
-      ...{ requests: requestsOf(order), remembered: rememberedOf(order) },
-    }).toEqual(rows);
-  });
-});
-
-test('a look at a pool that is not there makes none', () => {
+test('a look at a pool writes nothing where nobody is granted and nobody gives up; one that is not there is not made', () => {
+  const pool = new Pool();
+  pool.carryOut(0, wants(8), wants(5));
+  expect(pool.carryOut(1, { kind: 'serve' }).inventories.size).toBe(0);
   expect(decided({ kind: 'serve', poolId: 'nowhere' }).inventories.size).toBe(0);
 });
 
