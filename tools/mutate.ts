@@ -16,14 +16,8 @@ const CORES: Record<string, Core> = {
   allocation: {
     service: 'allocation',
     tests: [
-      'decide-many',
-      'decide-orders',
-      'order-rows',
-      'placement',
-      'pool-commands',
-      'terms',
-      'waiting',
-      'waiting-model',
+      ...['candidates', 'decide-many', 'decide-orders', 'order-rows', 'placement', 'pool-commands', 'terms'],
+      ...['waiting', 'waiting-model'],
     ],
   },
   tasks: { service: 'task-runner', tests: ['task', 'task-capacity', 'lifetime'] },
