@@ -12,7 +12,18 @@ const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 process.chdir(root);
 
 const [command = '', ...rest] = process.argv.slice(2);
-const COMMANDS = ['start', 'clean', 'token', 'audit', 'configuration', 'audit:ledger', 'test', 'bench', 'licences'];
+const COMMANDS = [
+  'start',
+  'clean',
+  'token',
+  'audit',
+  'configuration',
+  'audit:ledger',
+  'test',
+  'bench',
+  'licences',
+  'mutate',
+];
 if (!COMMANDS.includes(command)) stop(`Unknown command "${command}": one of ${COMMANDS.join(', ')}.`);
 
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);

@@ -16,6 +16,7 @@ const KEY = createSecretKey(Buffer.from(TEST_SECRET));
 
 // one for all: each watches the policy file
 let authorizer: Promise<Authorizer> | undefined;
+afterAll(async () => (await authorizer)?.close());
 
 export async function testApp(
   routes: readonly Route[],

@@ -128,7 +128,10 @@ describe('changes that the catalogue asks for', () => {
 
   test('opening twice is opening once, and what was closed stays closed', () => {
     const opened = apply(undefined, { kind: 'open', total: 5, revision: 1 });
-    expect(opened.inventory).toMatchObject({ total: 5, allocated: 0, state: 'open', revision: 1 });
+    expect(opened.inventory).toMatchObject({
+      ...{ total: 5, allocated: 0, state: 'open', revision: 1, refused: false },
+      ...{ overAllowed: false, drain: null, waiting: [], createdAt: NOW, updatedAt: NOW },
+    });
     expect(apply(opened.inventory, { kind: 'open', total: 9, revision: 1 }).inventory).toBe(opened.inventory);
     const closed = apply(opened.inventory, { kind: 'close', revision: 2 });
     expect(codes(apply(closed.inventory, { kind: 'open', total: 5, revision: 1 }).outcomes)).toEqual([

@@ -83,7 +83,7 @@ function strangeContract(open: readonly OpenAnchor[], { latest, anchors }: Sight
     return `the contract has ${latest.batchId} batches, but batch ${before} was final in it: the chain is another one or was reset; deploy a new LedgerAnchor and set EVM_CONTRACT`;
   }
   const other =
-    (latest.batchId === before && before > 0 && latest.root !== first.batch.previousRoot) ||
+    (latest.batchId === before && latest.root !== first.batch.previousRoot) ||
     open.some(({ batch: { batchId, root } }) => batchId === latest.batchId && root !== latest.root) ||
     open.some(({ batch: { batchId, root } }) => (anchors.get(batchId)?.root ?? root) !== root);
   return other ? 'the contract holds batches of another ledger; deploy a new LedgerAnchor and set EVM_CONTRACT' : null;
