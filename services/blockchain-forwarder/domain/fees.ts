@@ -16,7 +16,7 @@ export function present({ baseFee, tip }: FeeMarket): Fees {
 }
 
 /** What nodes demand before they let one transaction take another's place: 10 %, some 12.5 %. */
-export function eighthMore(fee: bigint): bigint {
+function eighthMore(fee: bigint): bigint {
   return (fee * 9n + 7n) / 8n;
 }
 
