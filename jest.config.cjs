@@ -23,7 +23,7 @@ module.exports = {
       displayName: 'unit',
       testMatch: [
         '<rootDir>/{services,shared,tools}/**/*.test.ts',
-        '<rootDir>/test/{architecture,security}/**/*.test.ts',
+        '<rootDir>/test/{architecture,security,bench}/**/*.test.ts',
       ],
     },
     {

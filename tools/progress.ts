@@ -1,3 +1,5 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+
 const startedAt = Date.now();
 
 function seconds(since: number): string {
@@ -14,18 +16,33 @@ export function elapsed(): string {
   return seconds(startedAt);
 }
 
+/** How many steps run inside the one that the current work belongs to. */
+const around = new AsyncLocalStorage<{ inner: number }>();
+
 /**
- * Runs a step and says how long it took. A step that takes long says every ten seconds that it is still at it.
- * `result` may say more about what was found ("PostgreSQL: embedded, port 5499").
+ * Runs a step and says how long it took. A step that takes long says every ten seconds that it is still at it, and how far
+ * it is, unless a step inside of it does. `result` may say more about what was found ("PostgreSQL: embedded, port 5499").
+ * @param work is given what to call to say how far it is ("310 of 2,000 packages")
  */
-export async function step<T>(name: string, work: () => Promise<T>, result?: (value: T) => string): Promise<T> {
+export async function step<T>(
+  name: string,
+  work: (tell: (howFar: string) => void) => Promise<T>,
+  result?: (value: T) => string,
+): Promise<T> {
   const began = Date.now();
-  const reminder = setInterval(() => say(`${name} … ${seconds(began)}`), 10_000);
+  const outer = around.getStore();
+  const own = { inner: 0 };
+  let told = '';
+  const reminder = setInterval(() => {
+    if (own.inner === 0) say(`${name} … ${seconds(began)}${told && `, ${told}`}`);
+  }, 10_000);
+  if (outer) outer.inner += 1;
   try {
-    const value = await work();
+    const value = await around.run(own, () => work((howFar) => (told = howFar)));
     say(`${name}: ${result ? result(value) : 'ready'} (${seconds(began)})`);
     return value;
   } finally {
+    if (outer) outer.inner -= 1;
     clearInterval(reminder);
   }
 }

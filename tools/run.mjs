@@ -12,19 +12,7 @@ const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 process.chdir(root);
 
 const [command = '', ...rest] = process.argv.slice(2);
-const COMMANDS = [
-  'start',
-  'clean',
-  'token',
-  'audit',
-  'configuration',
-  'audit:ledger',
-  'test',
-  'bench:allocation',
-  'bench:tasks',
-  'bench:ledger',
-  'licences',
-];
+const COMMANDS = ['start', 'clean', 'token', 'audit', 'configuration', 'audit:ledger', 'test', 'bench', 'licences'];
 if (!COMMANDS.includes(command)) stop(`Unknown command "${command}": one of ${COMMANDS.join(', ')}.`);
 
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
@@ -37,9 +25,7 @@ compile();
 process.argv.splice(2, process.argv.length, ...rest);
 const PROGRAMS = {
   'audit:ledger': 'tools/audit-ledger.js',
-  'bench:allocation': 'test/bench/allocation/bench.js',
-  'bench:tasks': 'test/bench/tasks/bench.js',
-  'bench:ledger': 'test/bench/ledger/bench.js',
+  bench: 'test/bench/bench.js',
 };
 const program = PROGRAMS[command] ?? `tools/${command}.js`;
 createRequire(import.meta.url)(path.join(root, 'dist', program));

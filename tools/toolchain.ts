@@ -1,7 +1,9 @@
 import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import readline from 'node:readline';
 import { Failure } from './failure';
 import { root } from './instance';
 import { say, step } from './progress';
@@ -84,7 +86,7 @@ async function ensureTool(tool: Tool): Promise<string> {
   if (fs.existsSync(target)) return target;
   await step(
     `${tool.name} ${version}: building it (${tool.takes})`,
-    () => build(tool, version, target),
+    (tell) => build(tool, version, target, tell),
     () => target,
   );
   return target;
@@ -125,7 +127,7 @@ function pinnedVersion(tool: Tool): string {
   return version;
 }
 
-async function build(tool: Tool, version: string, target: string): Promise<void> {
+async function build(tool: Tool, version: string, target: string, tell: (howFar: string) => void): Promise<void> {
   if (spawnSync('go', ['version']).status !== 0) {
     throw new Failure(
       `${tool.name} is not installed, and there is no Go to build it with: ${tool.cure}, or Go 1.26 or newer (https://go.dev/dl/).`,
@@ -134,27 +136,47 @@ async function build(tool: Tool, version: string, target: string): Promise<void>
   fs.mkdirSync(path.dirname(target), { recursive: true });
   // renamed at the end: a build that was interrupted, or two at once, never leave half a file under the real name
   const unfinished = `${target}.${process.pid}`;
-  const args = ['build', '-trimpath', ...tool.flags(version), '-o', unfinished, tool.goPackage];
-  const output: string[] = [];
-  const code = await new Promise<number | null>((resolve, reject) => {
-    const child = spawn('go', args, {
-      cwd: path.join(root, 'tools', tool.goModule),
-      env: { ...process.env, CGO_ENABLED: '0', GOFLAGS: '' },
-      stdio: ['ignore', 'pipe', 'pipe'],
+  const flags = ['-trimpath', ...tool.flags(version)];
+  try {
+    let modules = 0;
+    const packages = await go(tool, ['list', '-deps', ...flags, tool.goPackage], (line) => {
+      if (line.startsWith('go: downloading')) tell(`${++modules} modules downloaded`);
     });
-    child.stdout.on('data', (data: Buffer) => output.push(data.toString()));
-    child.stderr.on('data', (data: Buffer) => output.push(data.toString()));
-    const abandon = (): boolean => child.kill();
-    process.once('exit', abandon);
-    child.on('error', reject);
-    child.on('close', (code) => {
-      process.off('exit', abandon);
-      resolve(code);
+    let compiled = 0;
+    await go(tool, ['build', '-v', ...flags, '-o', unfinished, tool.goPackage], () => {
+      tell(`${++compiled} of ${packages.length} packages`);
     });
-  });
-  if (code !== 0) {
+  } catch (error) {
     fs.rmSync(unfinished, { force: true });
-    throw new Failure(`${tool.name} ${version} could not be built:\n${output.join('').slice(-3000)}\nOr ${tool.cure}.`);
+    if (!(error instanceof GoFailed)) throw error;
+    throw new Failure(`${tool.name} ${version} could not be built:\n${error.message.slice(-3000)}\nOr ${tool.cure}.`);
   }
   fs.renameSync(unfinished, target);
+}
+
+class GoFailed extends Error {}
+
+/** Runs `go` in the tool's module, and calls `heard` for each line that it says of its work. @returns the lines that it printed */
+async function go(tool: Tool, args: string[], heard: (line: string) => void): Promise<string[]> {
+  const child = spawn('go', args, {
+    cwd: path.join(root, 'tools', tool.goModule),
+    env: { ...process.env, CGO_ENABLED: '0', GOFLAGS: '' },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const printed: string[] = [];
+  const said: string[] = [];
+  readline.createInterface(child.stdout).on('line', (line) => printed.push(line));
+  readline.createInterface(child.stderr).on('line', (line) => {
+    said.push(line);
+    heard(line);
+  });
+  const abandon = (): boolean => child.kill();
+  process.once('exit', abandon);
+  try {
+    const [code] = (await once(child, 'close')) as [number | null];
+    if (code !== 0) throw new GoFailed(said.join('\n'));
+    return printed;
+  } finally {
+    process.off('exit', abandon);
+  }
 }

@@ -93,6 +93,8 @@ function begin({ logger, metrics }: AppOptions): RequestHandler {
           activity: `${request.method} ${route.path}`,
           who: response.locals['who'] ?? 'unknown',
           resource: request.path,
+          // so that the whole story of a thing is found by its id
+          created: response.getHeader('location'),
           result: response.locals['code'] ?? 'ok',
           status: response.statusCode,
           ms: Math.round(ms * 10) / 10,

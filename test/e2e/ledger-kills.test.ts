@@ -79,7 +79,7 @@ function ended(n: number): Ended {
   return {
     key: `allocation||allocation:${allocation.id}`,
     row: toReleasedRow({ ...allocation, ...end }),
-    event: eventOf({ kind: 'released', allocation, ...end } as Parameters<typeof eventOf>[0]),
+    event: eventOf({ kind: 'released', allocation, ...end } as Parameters<typeof eventOf>[0])!,
   };
 }
 

@@ -65,6 +65,7 @@ describe('request id and log line', () => {
         resource: '/resource_pools',
         result: 'ok',
         status: 201,
+        created: answer.headers['location'],
         ms: expect.any(Number),
         request_id: 'order-7',
         trace_id: traceId,
