@@ -9,12 +9,14 @@ import { provideDocker } from './docker-engine';
 import { explain, Failure } from './failure';
 import { root } from './instance';
 import { provideSshServer } from './ssh-server';
+import { jestResultsSchema, tooSlow } from './test-times';
 
 const totalsSchema = z.looseObject({
   numPassedTests: z.number(),
   numFailedTests: z.number(),
   numPendingTests: z.number(),
   success: z.boolean(),
+  testResults: jestResultsSchema,
 });
 
 interface Totals {
@@ -36,7 +38,8 @@ const STEPS: Step[] = [
   { name: 'prettier', run: () => command('prettier', '--check', '--log-level', 'warn', '.') },
   { name: 'house: borders, dead code, duplicates, graph', run: () => command('npm', 'run', 'house') },
   { name: 'typecheck', run: () => command('tsc', '--noEmit') },
-  { name: 'unit and integration tests', run: () => jest('unit') },
+  { name: 'unit tests', run: () => jest('unit') },
+  { name: 'proofs', run: () => jest('proofs') },
   {
     name: 'Docker Engine',
     run: async () => {
@@ -71,8 +74,10 @@ function jest(project: string, ...args: string[]): Totals {
   const result = totalsSchema.parse(JSON.parse(fs.readFileSync(file, 'utf8')));
   fs.rmSync(file);
   const skipped = process.env.CI ? result.numPendingTests : 0;
+  const slow = tooSlow(project, result.testResults, root);
+  for (const sentence of slow) console.error(sentence);
   // a suite that does not even load counts no failed test
-  const failed = result.numFailedTests + skipped;
+  const failed = result.numFailedTests + skipped + slow.length;
   return { passed: result.numPassedTests, failed: failed === 0 && (status !== 0 || !result.success) ? 1 : failed };
 }
 

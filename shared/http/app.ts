@@ -52,8 +52,11 @@ export function createApp(options: AppOptions): Express {
   app.get('/metrics', async (_request, response) => {
     response.type(options.metrics.registry.contentType).send(await options.metrics.registry.metrics());
   });
-  const document = openApiDocument(options.service, options.routes);
-  app.get('/openapi.json', (_request, response) => void response.json(document));
+  // made when it is first asked for: it takes longer than all the rest of this
+  let document: object | undefined;
+  app.get('/openapi.json', (_request, response) => {
+    response.json((document ??= openApiDocument(options.service, options.routes)));
+  });
   app.use('/docs', docsPage(options.service));
   app.use(() => {
     throw new AppError(

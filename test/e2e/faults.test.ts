@@ -1,3 +1,4 @@
+// Slow: the database and the broker are away for 20 s each.
 import { randomUUID } from 'node:crypto';
 import { runningPid } from '../../tools/processes';
 import { ROUTES } from '../architecture/route-tables';

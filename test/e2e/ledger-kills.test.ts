@@ -1,3 +1,4 @@
+// Slow: everything that the ledger stands on is killed in turn, and each part comes back by itself.
 import { spawnSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { eventOf, toReleasedRow } from '../../services/allocation/adapters/rows';

@@ -1,3 +1,4 @@
+// Slow: whole systems are started and stopped.
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import net from 'node:net';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { priority, uuid, waitSeconds } from '../../../shared/contracts/fields';
+import { instant, priority, uuid, waitSeconds } from '../../../shared/contracts/fields';
 import { REFUSED_GRANTS } from '../../../shared/contracts/inventory';
 import { toldOfTask } from '../../../shared/contracts/task';
 import { checkIfMatch, entityTag, idempotencyKey, prefers } from '../../../shared/http/conditions';
@@ -17,7 +17,6 @@ import { lookInRoutes, type LookInUseCases } from './look-in-routes';
 import { requesterOf } from './requester';
 import { stayRoutes, type StayUseCases } from './stay-routes';
 import {
-  instant,
   acceptedSchema,
   serviceTypeSchema,
   startedSchema,

@@ -13,12 +13,6 @@ const statusSchema = z.enum(TASK_STATUSES);
 export const statusFilter = z
   .preprocess((value) => [value].flat(), z.array(statusSchema).max(TASK_STATUSES.length))
   .meta({ description: 'several times for several states, any of which a task may have' });
-/** A moment in any zone, as tasks write theirs. */
-export const instant = z.iso
-  .datetime({ offset: true })
-  .transform((time) => new Date(time).toISOString())
-  .meta({ example: '2026-11-23T09:30:00Z' });
-
 export const taskSchema = z
   .object({
     id: uuid,

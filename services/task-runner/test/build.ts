@@ -127,7 +127,7 @@ export function buildProcess(world: World, logger: Logger = silentLogger) {
   const probe: ReadinessProbe = { serves: () => Promise.resolve(world.ready.answer) };
   const news = new TaskNews();
   const settler = createSettler({
-    ...{ news, pulls: new ImagePulls(runtime, world.silenceMs) },
+    ...{ news, pulls: new ImagePulls(runtime, world.silenceMs), stillWantedMs: 100 },
     ...{ store, runtime, capacity, probe, serviceTypes, now, elapsed, logger, newId: randomUUID },
     taskHost: 'tasks.example',
     frameAncestors: "'self'",

@@ -28,7 +28,7 @@ async function withPolicy(
 ): Promise<{ authorizer: Authorizer; file: string }> {
   const file = join(folder, `policy-${(files += 1)}.csv`);
   await writeFile(file, policy);
-  const authorizer = await createAuthorizer({ model: MODEL, policy: file }, logger);
+  const authorizer = await createAuthorizer({ model: MODEL, policy: file }, logger, 50);
   opened.push(authorizer);
   return { authorizer, file };
 }

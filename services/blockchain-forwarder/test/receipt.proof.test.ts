@@ -1,3 +1,4 @@
+// Slow: every value of a receipt changed at each of its bytes.
 import { createHmac, randomUUID, sign } from 'node:crypto';
 import { checkReceipt } from '../domain/check-receipt';
 import { parseReceipt, parseReceiptBody, signedBytes, UnreadableReceipt, type Receipt } from '../domain/receipt';

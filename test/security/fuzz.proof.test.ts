@@ -1,3 +1,4 @@
+// Slow: more than 10,000 requests to four running services.
 import { randomUUID } from 'node:crypto';
 import fc from 'fast-check';
 import { bearer, sidecarHeaders } from '../../shared/testing/api';
