@@ -1,10 +1,12 @@
-import type { PartialStrykerOptions } from '@stryker-mutator/api/core';
+import type { Stryker } from '@stryker-mutator/core';
 import { explain, Failure } from './failure';
 
 /**
  * `npm run mutate [-- CORE …]`: changes the pure rules of a core in every small way that Stryker knows, one at a time, and
  * counts the changes that its unit tests notice. Fails where they are less than 80 %, for each core by itself.
  */
+
+type StrykerOptions = NonNullable<ConstructorParameters<typeof Stryker>[0]>;
 
 interface Core {
   service: string;
@@ -36,7 +38,7 @@ const SLOW = [
   ...['less than 5 ms', 'leaves come together', 'not ours', 'for ever is given up'],
 ].join('|');
 
-function optionsFor(core: string, { service, tests }: Core): PartialStrykerOptions {
+function optionsFor(core: string, { service, tests }: Core): StrykerOptions {
   const reports = `.run/mutation/${core}`;
   const domain = `services/${service}/domain`;
   return {
@@ -68,12 +70,12 @@ function optionsFor(core: string, { service, tests }: Core): PartialStrykerOptio
 }
 
 async function mutate(names: readonly string[]): Promise<void> {
-  const { Stryker } = await import('@stryker-mutator/core');
+  const stryker = await import('@stryker-mutator/core');
   for (const name of names.length > 0 ? names : Object.keys(CORES)) {
     const core = CORES[name];
     if (!core) throw new Failure(`There is no core "${name}": one of ${Object.keys(CORES).join(', ')}.`);
     // it sets the exit code of this process to 1 when too few are noticed
-    await new Stryker(optionsFor(name, core)).runMutationTest();
+    await new stryker.Stryker(optionsFor(name, core)).runMutationTest();
   }
 }
 

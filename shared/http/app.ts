@@ -13,7 +13,7 @@ import { AppError, invalid, messageOf, type FieldFault } from '../errors';
 import { currentContext, withContext } from '../logging/context';
 import type { Logger } from '../logging/logger';
 import { docsPage } from './docs-page';
-import type { Metrics } from './metrics';
+import type { Metrics } from '../metrics';
 import { negotiate } from './negotiation';
 import { openApiDocument } from './openapi';
 import { toProblem } from './problem';

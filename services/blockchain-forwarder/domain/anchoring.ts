@@ -151,7 +151,7 @@ function cappedTrouble({ batchId }: Batch, current: Attempt | undefined, sight: 
   return `${waiting}: more than EVM_MAX_FEE_GWEI (${inGwei(rules.maxFeePerGas)}) is not offered, and the chain's base fee is ${inGwei(sight.market.baseFee)} gwei; wait or raise it`;
 }
 
-export function feesOf(attempt: Attempt): Fees {
+function feesOf(attempt: Attempt): Fees {
   return {
     maxFeePerGas: BigInt(attempt.maxFeePerGas),
     maxPriorityFeePerGas: BigInt(attempt.maxPriorityFeePerGas),

@@ -30,7 +30,7 @@ export interface Step {
   actor: Actor;
 }
 
-export interface Wait {
+interface Wait {
   until: string;
   /** The pool has put it into its line; how it goes on only the pool knows. */
   inLine: boolean;

@@ -9,7 +9,7 @@ import type { ListedTask } from '../ports/task-store';
 
 /** Tasks as the API shows them. */
 
-export const statusSchema = z.enum(TASK_STATUSES);
+const statusSchema = z.enum(TASK_STATUSES);
 export const statusFilter = z
   .preprocess((value) => [value].flat(), z.array(statusSchema).max(TASK_STATUSES.length))
   .meta({ description: 'several times for several states, any of which a task may have' });

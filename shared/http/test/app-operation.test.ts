@@ -6,7 +6,7 @@ import { silentLogger } from '../../logging/logger';
 import { APP_API_TOKEN, bearer, sidecarHeaders, testApp, TEST_SECRET } from '../../testing/api';
 import { recordingLogger } from '../../testing/recording-logger';
 import { createApp } from '../app';
-import { createMetrics } from '../metrics';
+import { createMetrics } from '../../metrics';
 import { createRateLimit } from '../rate-limit';
 import { good, POOL, routesWith } from './sample-routes';
 

@@ -31,7 +31,7 @@ export interface Plant {
   hears?: (hungUp: AbortSignal) => AbortSignal;
 }
 
-export interface LeaseLoop {
+interface LeaseLoop {
   store: Pick<PoolStore, 'expiredLeases' | 'overdueQueues'>;
   writer: Pick<PoolWriter, 'execute'>;
   now: () => string;
