@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { buildFence, buildSpec } from '../../services/task-runner/test/build-spec';
+import { buildFence, buildSpec } from '../../services/task-runner/test/support/build-spec';
 import { PROBE_IMAGE, ProbeTasks } from './support/probe-tasks';
 import { eventually } from './support/system';
 

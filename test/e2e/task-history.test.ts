@@ -3,7 +3,7 @@ import { Client } from 'pg';
 import { DaprTaskStore } from '../../services/task-runner/adapters/dapr-task-store';
 import { listStatement } from '../../services/task-runner/adapters/task-list';
 import { toTaskRow } from '../../services/task-runner/adapters/task-row';
-import { buildTask } from '../../services/task-runner/test/build';
+import { buildTask } from '../../services/task-runner/test/support/build';
 import { describeTaskList } from '../../services/task-runner/test/task-list.contract';
 import type { TaskQuery } from '../../services/task-runner/ports/task-store';
 import { sidecarOf } from './support/sidecars';

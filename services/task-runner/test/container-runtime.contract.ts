@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { ContainerExit, ContainerSpec, LogLine, LogsWanted } from '../ports/container-runtime';
-import { buildFence } from './build-spec';
+import { buildFence } from './support/build-spec';
 import { pullContract } from './image-pull.contract';
-import type { RuntimeHarness } from './runtime-harness';
+import type { RuntimeHarness } from './support/runtime-harness';
 
 /** What every adapter of ports/container-runtime.ts must do. */
 export function containerRuntimeContract(name: string, open: () => Promise<RuntimeHarness>): void {

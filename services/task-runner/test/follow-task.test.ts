@@ -4,8 +4,8 @@ import type { AddressInfo } from 'node:net';
 import { unavailable } from '../../../shared/errors';
 import { bearer } from '../../../shared/testing/api';
 import { capacityLost } from '../domain/task';
-import { buildApp, buildProcess, buildWorld, eventually } from './build';
-import { takenByOthers } from './lease-world';
+import { buildApp, buildProcess, buildWorld, eventually } from './support/build';
+import { takenByOthers } from './support/lease-world';
 
 /** Server-Sent Events of a task, as a client over HTTP reads them. */
 

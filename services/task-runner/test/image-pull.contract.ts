@@ -1,5 +1,5 @@
 import type { PullProgress } from '../ports/container-runtime';
-import type { RuntimeHarness } from './runtime-harness';
+import type { RuntimeHarness } from './support/runtime-harness';
 
 /** What every adapter of ports/container-runtime.ts must do with images; a part of its contract suite. */
 export function pullContract(harness: () => RuntimeHarness): void {

@@ -1,7 +1,7 @@
 import { MemoryRuntime } from '../adapters/memory-runtime';
 import { ImagePulls } from '../application/image-pulls';
 import type { PullProgress } from '../ports/container-runtime';
-import { eventually } from './build';
+import { eventually } from './support/build';
 
 const IMAGE = 'memory/remote';
 

@@ -3,8 +3,8 @@ import { setImmediate as turn } from 'node:timers/promises';
 import fc from 'fast-check';
 import { AppError } from '../../../shared/errors';
 import { hasEnded, isLegal, isWaiting, type Task } from '../domain/task';
-import { expectBalance } from './balance';
-import { buildProcess, buildWorld, eventually, type World } from './build';
+import { expectBalance } from './support/balance';
+import { buildProcess, buildWorld, eventually, type World } from './support/build';
 
 /**
  * Whatever users, Docker, timers and crashes do, in whatever order and at whatever moment of each other's work, every

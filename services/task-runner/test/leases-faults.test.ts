@@ -1,8 +1,8 @@
 import { silentLogger, type Logger } from '../../../shared/logging/logger';
 import { LEASE_MS } from '../adapters/memory-capacity';
 import { keepRenewing } from '../application/renew-leases';
-import { buildProcess, eventually, type World } from './build';
-import { A_THIRD, heldBy, only, reasons, running, settled, stop } from './lease-world';
+import { buildProcess, eventually, type World } from './support/build';
+import { A_THIRD, heldBy, only, reasons, running, settled, stop } from './support/lease-world';
 
 describe('starting and stopping meanwhile', () => {
   test('when a task is being stopped and Docker is away, then it is renewed while its container may run', async () => {

@@ -1,7 +1,7 @@
 import { LEASE_MS } from '../adapters/memory-capacity';
 import { starting } from '../domain/task';
-import { buildProcess, buildTask, buildWorld, eventually, POOL_ID, NO_LIMITS } from './build';
-import { A_THIRD, heldBy, only, reasons, running, settled, stop, takenByOthers } from './lease-world';
+import { buildProcess, buildTask, buildWorld, eventually, POOL_ID, NO_LIMITS } from './support/build';
+import { A_THIRD, heldBy, only, reasons, running, settled, stop, takenByOthers } from './support/lease-world';
 
 describe('the lease of a task', () => {
   test('when it is renewed, then the capacity is held for as long as the task runs, and its row is not touched', async () => {

@@ -3,7 +3,7 @@ import { active, dueOf, endOf, extended, shownStay, warned } from '../domain/lif
 import { samplingSeconds } from '../domain/service-type';
 import { running, starting, type Task } from '../domain/task';
 import { isActivity, rateBetween, type Counters } from '../domain/usage';
-import { buildLifetime, buildTask } from './build-task';
+import { buildLifetime, buildTask } from './support/build-task';
 
 /** So many seconds after the task began to run. */
 const at = (seconds: number): string => new Date(Date.parse('2026-11-23T09:00:00.000Z') + seconds * 1000).toISOString();

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { bearer } from '../../../shared/testing/api';
-import { buildProcess, buildServiceType, openApi } from './build';
+import { buildProcess, buildServiceType, openApi } from './support/build';
 
 const user = randomUUID();
 const open = () => openApi(bearer('user', user), 100_000);

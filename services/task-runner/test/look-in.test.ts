@@ -3,8 +3,8 @@ import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import request from 'supertest';
 import { bearer } from '../../../shared/testing/api';
-import { buildApp, eventually } from './build';
-import { at, openStay, user, watchFor } from './stay-world';
+import { buildApp, eventually } from './support/build';
+import { at, openStay, user, watchFor } from './support/stay-world';
 
 /** Logs, stats, activity and extensions over HTTP. */
 

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { MemoryRuntime } from '../adapters/memory-runtime';
-import { buildSpec } from './build-spec';
+import { buildSpec } from './support/build-spec';
 import { pullFailed } from '../domain/errors';
 import { containerRuntimeContract } from './container-runtime.contract';
 import { volumesContract } from './volumes.contract';

@@ -3,8 +3,8 @@ import { currentContext, withContext } from '../../../shared/logging/context';
 import { silentLogger } from '../../../shared/logging/logger';
 import { runtimeUnavailable } from '../domain/errors';
 import { running, starting, type Task } from '../domain/task';
-import { expectBalance } from './balance';
-import { buildProcess, buildTask, buildWorld, eventually, type World, NO_LIMITS } from './build';
+import { expectBalance } from './support/balance';
+import { buildProcess, buildTask, buildWorld, eventually, type World, NO_LIMITS } from './support/build';
 
 const requester = { sub: randomUUID(), admin: false };
 

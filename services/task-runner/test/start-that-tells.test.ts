@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import request from 'supertest';
 import { bearer } from '../../../shared/testing/api';
 import { fromTaskRow, toTaskRow } from '../adapters/task-row';
-import { buildApp, buildProcess, buildTask, eventually, openApi, NO_LIMITS } from './build';
+import { buildApp, buildProcess, buildTask, eventually, openApi, NO_LIMITS } from './support/build';
 
 const user = randomUUID();
 const asUser = bearer('user', user);

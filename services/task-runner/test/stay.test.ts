@@ -1,8 +1,8 @@
 import { fromTaskRow, toTaskRow } from '../adapters/task-row';
 import { endOf } from '../domain/lifetime';
 import type { Task } from '../domain/task';
-import { buildLifetime, buildProcess, eventually, type World } from './build';
-import { at, LIFETIME, openStay, requester, stepsOf, taskIn, watchFor } from './stay-world';
+import { buildLifetime, buildProcess, eventually, type World } from './support/build';
+import { at, LIFETIME, openStay, requester, stepsOf, taskIn, watchFor } from './support/stay-world';
 
 /** How long tasks may stay, by a clock that the test moves. */
 

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Response } from 'supertest';
 import { bearer } from '../../../shared/testing/api';
-import { openApi } from './build';
+import { openApi } from './support/build';
 
 const user = randomUUID();
 const asAdmin = bearer('admin');

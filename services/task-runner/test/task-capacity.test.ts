@@ -18,7 +18,7 @@ import {
 import { changed, checkPlaces, NO_PLACES } from '../domain/places';
 import * as life from '../domain/task';
 import { AppError } from '../../../shared/errors';
-import { buildTask } from './build-task';
+import { buildTask } from './support/build-task';
 
 const AT = '2026-11-23T09:00:00.000Z';
 const LATER = '2026-11-23T09:05:00.000Z';

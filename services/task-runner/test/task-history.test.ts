@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Response } from 'supertest';
 import { bearer } from '../../../shared/testing/api';
 import { MemoryTaskStore } from '../adapters/memory-task-store';
-import { openApi } from './build';
+import { openApi } from './support/build';
 import { describeTaskList } from './task-list.contract';
 
 describeTaskList('memory', () => new MemoryTaskStore(), 100);

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { outcomeOfStop } from '../domain/outcome';
 import { ended, stopping, type Task, type TaskStatus } from '../domain/task';
 import { UNLISTED, type TaskPosition, type TaskQuery, type TaskStore } from '../ports/task-store';
-import { buildTask, NO_LIMITS } from './build';
+import { buildTask, NO_LIMITS } from './support/build';
 
 type Filter = Omit<TaskQuery, 'limit' | 'after' | 'before'>;
 const STATES = ['Stopped', 'Error'] as const;

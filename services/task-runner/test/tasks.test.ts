@@ -6,7 +6,7 @@ import { createLogger } from '../../../shared/logging/logger';
 import { bearer } from '../../../shared/testing/api';
 import { cloudEvent } from '../../../shared/contracts/events';
 import { newEvent } from '../../../shared/dapr/outbox';
-import { buildApp, buildProcess, buildWorld, eventually, openApi, POOL_ID } from './build';
+import { buildApp, buildProcess, buildWorld, eventually, openApi, POOL_ID } from './support/build';
 
 const user = randomUUID();
 const asUser = bearer('user', user);

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { ContainerRuntime } from '../ports/container-runtime';
 import type { Volumes } from '../ports/volumes';
-import { buildFence, buildSpec } from './build-spec';
+import { buildFence, buildSpec } from './support/build-spec';
 
 export interface VolumesHarness {
   runtime: ContainerRuntime;

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import request, { type Response } from 'supertest';
 import { bearer } from '../../../shared/testing/api';
-import { buildApp, buildProcess, buildServiceType, buildWorld } from './build';
-import { buildFence } from './build-spec';
+import { buildApp, buildProcess, buildServiceType, buildWorld } from './support/build';
+import { buildFence } from './support/build-spec';
 
 const user = randomUUID();
 const asUser = bearer('user', user);

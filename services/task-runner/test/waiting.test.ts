@@ -4,9 +4,9 @@ import { bearer } from '../../../shared/testing/api';
 import { LEASE_MS } from '../adapters/memory-capacity';
 import { fromTaskRow, toTaskRow } from '../adapters/task-row';
 import { waiting } from '../domain/task';
-import { expectBalance } from './balance';
-import { buildProcess, buildTask, eventually, NO_LIMITS, openApi } from './build';
-import { heldBy, reasons } from './lease-world';
+import { expectBalance } from './support/balance';
+import { buildProcess, buildTask, eventually, NO_LIMITS, openApi } from './support/build';
+import { heldBy, reasons } from './support/lease-world';
 
 /** Tasks that wait for capacity. The pool has room for one. */
 

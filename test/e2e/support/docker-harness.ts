@@ -3,7 +3,7 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import Docker from 'dockerode';
 import { DockerRuntime } from '../../../services/task-runner/adapters/docker-runtime';
-import type { RuntimeHarness } from '../../../services/task-runner/test/runtime-harness';
+import type { RuntimeHarness } from '../../../services/task-runner/test/support/runtime-harness';
 import { silentLogger } from '../../../shared/logging/logger';
 import { ensureGoImage } from '../../../tools/demo-image';
 import { SlowRegistry } from './slow-registry';

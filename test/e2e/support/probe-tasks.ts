@@ -3,7 +3,7 @@ import path from 'node:path';
 import Docker from 'dockerode';
 import { DockerRuntime } from '../../../services/task-runner/adapters/docker-runtime';
 import type { Fence } from '../../../services/task-runner/domain/service-type';
-import { buildFence, buildSpec } from '../../../services/task-runner/test/build-spec';
+import { buildFence, buildSpec } from '../../../services/task-runner/test/support/build-spec';
 import { recordingLogger } from '../../../shared/testing/recording-logger';
 import { ensureGoImage } from '../../../tools/demo-image';
 import { root } from '../../../tools/instance';

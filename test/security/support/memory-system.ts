@@ -8,8 +8,8 @@ import { startForwarder } from '../../../services/blockchain-forwarder/test/supp
 import { taskStopped } from '../../../services/blockchain-forwarder/test/support/samples';
 import { internalRoutes, publicRoutes } from '../../../services/resource-pool/http/routes';
 import { buildRooms } from '../../../services/resource-pool/test/support/builders';
-import { buildApp, buildProcess, buildServiceType, buildWorld } from '../../../services/task-runner/test/build';
-import { buildFence } from '../../../services/task-runner/test/build-spec';
+import { buildApp, buildProcess, buildServiceType, buildWorld } from '../../../services/task-runner/test/support/build';
+import { buildFence } from '../../../services/task-runner/test/support/build-spec';
 import { openApiDocument } from '../../../shared/http/openapi';
 import { serverOf } from '../../../shared/http/server';
 import { bearer, testApp } from '../../../shared/testing/api';

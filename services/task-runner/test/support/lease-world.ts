@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { LEASE_MS } from '../adapters/memory-capacity';
-import type { Task } from '../domain/task';
+import { LEASE_MS } from '../../adapters/memory-capacity';
+import type { Task } from '../../domain/task';
 import { buildProcess, buildWorld, eventually, POOL_ID, type World } from './build';
 
 const requester = { sub: randomUUID(), admin: false };

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import type { Lifetime } from '../domain/service-type';
-import { newTask, type NewTask, type Task } from '../domain/task';
+import type { Lifetime } from '../../domain/service-type';
+import { newTask, type NewTask, type Task } from '../../domain/task';
 
 /** What tests of the pure rules need: apart from build.ts, which loads a whole service. */
 

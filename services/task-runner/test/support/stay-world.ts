@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import type { Lifetime } from '../domain/service-type';
-import type { Task } from '../domain/task';
+import type { Lifetime } from '../../domain/service-type';
+import type { Task } from '../../domain/task';
 import { buildLifetime, buildProcess, buildServiceType, buildWorld, type World } from './build';
 
 /** A world whose tasks may not stay for ever; its clock goes on only when it is told to. */

@@ -1,4 +1,4 @@
-import type { ContainerRuntime, LogLine } from '../ports/container-runtime';
+import type { ContainerRuntime, LogLine } from '../../ports/container-runtime';
 
 /** What the suite needs of a runtime beside the port: ways to make things happen inside and behind its back. */
 export interface RuntimeHarness {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import type { Fence } from '../domain/service-type';
-import type { ContainerSpec } from '../ports/container-runtime';
+import type { Fence } from '../../domain/service-type';
+import type { ContainerSpec } from '../../ports/container-runtime';
 
 export function buildFence(overrides: Partial<Fence> = {}): Fence {
   return {
