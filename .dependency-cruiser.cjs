@@ -28,7 +28,7 @@ module.exports = {
       severity: 'error',
       from: { path: '^services/[^/]+/domain/', pathNot: testFile },
       to: {
-        pathNot: ['^services/[^/]+/domain/', '^shared/errors/', '^shared/contracts/'],
+        pathNot: ['^services/[^/]+/domain/', '^shared/errors\\.ts$', '^shared/contracts/'],
         dependencyTypesNot: ['npm', 'npm-dev', 'core'],
       },
     },

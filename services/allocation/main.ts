@@ -1,7 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import { startRelay, type Relay } from '../../shared/dapr/outbox';
-import { ensureSchema } from '../../shared/dapr/schema';
-import { unavailable } from '../../shared/errors';
 import { runService } from '../../shared/process/service';
 import { DaprPoolStore, SCHEMA } from './adapters/dapr-pool-store';
 import { Allocations } from './application/allocations';
@@ -20,7 +18,6 @@ import { publicRoutes } from './http/routes';
 runService('allocation', configure, (_config, { sidecar, logger, metrics, stopping }) => {
   let relay: Relay | undefined;
   let leases: Promise<void> | undefined;
-  let schemaReady = false;
   const store = new DaprPoolStore(sidecar, (events) => relay?.wake(events));
   const now = () => new Date().toISOString();
   const writer = new PoolWriter(store, now);
@@ -36,17 +33,10 @@ runService('allocation', configure, (_config, { sidecar, logger, metrics, stoppi
       ...candidateRoutes(new Candidates(store)),
       ...internalRoutes(allocations, requests, writer),
     ],
-    checks: {
-      schema: async () => {
-        if (!schemaReady) throw unavailable('schema.unavailable', 'the views of the database are not in place yet');
-      },
-    },
+    schema: SCHEMA,
     start: () => {
       relay = startRelay({ appId: 'allocation', sidecar, logger, metrics });
-      void ensureSchema(sidecar, SCHEMA, logger, stopping).then(() => {
-        schemaReady = !stopping.aborted;
-        leases = keepExpiringLeases(store, writer, { now, logger, stopping });
-      });
+      leases = keepExpiringLeases(store, writer, { now, logger, stopping });
     },
     stop: async () => {
       await leases;

@@ -1,8 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { Counter, Gauge } from 'prom-client';
-import { ensureSchema } from '../../shared/dapr/schema';
-import { messageOf, unavailable } from '../../shared/errors';
+import { messageOf } from '../../shared/errors';
 import { ConfigError } from '../../shared/process/config';
 import { runService } from '../../shared/process/service';
 import { DaprDeadLetterStore } from './adapters/dapr-dead-letter-store';
@@ -28,7 +27,7 @@ const IDLE_MS = 500;
 /** Above the longest step of a sink; after a crash its batches wait this long. */
 const LEASE_MS = 45_000;
 
-runService('blockchain-forwarder', forwarderConfig, async (config, { logger, metrics, sidecar, stopping }) => {
+runService('blockchain-forwarder', forwarderConfig, async (config, { logger, metrics, sidecar }) => {
   const usage = new DaprUsageStore(sidecar);
   const ledger = new DaprLedgerStore(sidecar);
   const letters = new DaprDeadLetterStore(sidecar);
@@ -76,36 +75,28 @@ runService('blockchain-forwarder', forwarderConfig, async (config, { logger, met
       ...ledgerRoutes({ ledger, now, keys }),
       ...eventRoutes(ingest),
     ],
-    checks: {
-      schema: () =>
-        running
-          ? Promise.resolve()
-          : Promise.reject(unavailable('schema.unavailable', 'the views of the database are not in place yet')),
-    },
+    schema: usageSchema,
     start: () => {
-      void ensureSchema(sidecar, usageSchema, logger, stopping).then(() => {
-        if (stopping.aborted) return;
-        running = runLedger({
-          closing: { store: ledger, limits: config.limits, now },
-          sinks,
-          stepping: {
-            store: sinkStore,
-            ledger,
-            backOff: { firstMs: 500, capMs: config.DELIVERY_BACK_OFF_CAP_MS },
-            // stays the same when this process is replaced: what it held it holds again, without waiting for the lease's end
-            holder: `${hostname()}:${config.APP_PORT}`,
-            leaseMs: LEASE_MS,
-            idleMs: IDLE_MS,
-            now,
-            random: Math.random,
-          },
-          logger,
-          observe: (sink, { advanced }) => {
-            for (const { stage } of advanced) stages.inc({ sink, stage });
-          },
-        });
-        backlogTimer = setInterval(() => void observeBacklog(), BACKLOG_MS);
+      running = runLedger({
+        closing: { store: ledger, limits: config.limits, now },
+        sinks,
+        stepping: {
+          store: sinkStore,
+          ledger,
+          backOff: { firstMs: 500, capMs: config.DELIVERY_BACK_OFF_CAP_MS },
+          // stays the same when this process is replaced: what it held it holds again, without waiting for the lease's end
+          holder: `${hostname()}:${config.APP_PORT}`,
+          leaseMs: LEASE_MS,
+          idleMs: IDLE_MS,
+          now,
+          random: Math.random,
+        },
+        logger,
+        observe: (sink, { advanced }) => {
+          for (const { stage } of advanced) stages.inc({ sink, stage });
+        },
       });
+      backlogTimer = setInterval(() => void observeBacklog(), BACKLOG_MS);
     },
     stop: async () => {
       clearInterval(backlogTimer);

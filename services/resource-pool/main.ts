@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { ensureSchema } from '../../shared/dapr/schema';
-import { messageOf, unavailable } from '../../shared/errors';
+import { messageOf } from '../../shared/errors';
 import { runService } from '../../shared/process/service';
 import { DaprInventories } from './adapters/dapr-inventories';
 import { DaprPoolCatalogue, SCHEMA } from './adapters/dapr-pool-catalogue';
@@ -17,7 +16,6 @@ runService('resource-pool', configure, (_config, { sidecar, logger, stopping }) 
     now: () => new Date().toISOString(),
     newId: randomUUID,
   };
-  let schemaReady = false;
   let timer: NodeJS.Timeout | undefined;
   let sweeping = Promise.resolve();
 
@@ -31,18 +29,8 @@ runService('resource-pool', configure, (_config, { sidecar, logger, stopping }) 
 
   return {
     routes: [...publicRoutes(rooms), ...internalRoutes(rooms)],
-    checks: {
-      schema: async () => {
-        if (!schemaReady) throw unavailable('schema.unavailable', 'the views of the database are not in place yet');
-      },
-    },
-    start: () => {
-      void ensureSchema(sidecar, SCHEMA, logger, stopping).then(() => {
-        if (stopping.aborted) return;
-        schemaReady = true;
-        sweep();
-      });
-    },
+    schema: SCHEMA,
+    start: sweep,
     stop: async () => {
       clearTimeout(timer);
       await sweeping;

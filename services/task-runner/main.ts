@@ -1,5 +1,4 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { ensureSchema } from '../../shared/dapr/schema';
 import { startRelay, type Relay } from '../../shared/dapr/outbox';
 import { runService } from '../../shared/process/service';
 import { DaprCapacity } from './adapters/dapr-capacity';
@@ -74,18 +73,6 @@ runService(APP_ID, configure, (config, { logger, metrics, sidecar, stopping }) =
     logger,
   });
 
-  let schemaReady = false;
-  const begin = async (): Promise<void> => {
-    await ensureSchema(sidecar, taskSchema, logger, stopping);
-    if (stopping.aborted) return;
-    schemaReady = true;
-    relay = startRelay({ appId: APP_ID, sidecar, logger, metrics });
-    watch = watchContainers({ runtime, endTask, reconcile, logger });
-    // three times as often as needed: one renewal may be lost, and `allocation` may restart
-    void keepRenewing(renewLeases, { everyMs: (config.TASK_LEASE_SECONDS * 1000) / 3, logger, stopping });
-    void keepWatchingStays(watchStays, { serviceTypes, logger, stopping });
-  };
-
   return {
     routes: taskRoutes({
       startTask,
@@ -101,11 +88,14 @@ runService(APP_ID, configure, (config, { logger, metrics, sidecar, stopping }) =
       listVolumes: createListVolumes(runtime),
       deleteVolume: createDeleteVolume(runtime),
     }),
-    // not the container runtime: without it tasks answer 503, but the service itself is well
-    checks: {
-      schema: () => (schemaReady ? Promise.resolve() : Promise.reject(new Error('views and indexes are being made'))),
+    schema: taskSchema,
+    start: () => {
+      relay = startRelay({ appId: APP_ID, sidecar, logger, metrics });
+      watch = watchContainers({ runtime, endTask, reconcile, logger });
+      // three times as often as needed: one renewal may be lost, and `allocation` may restart
+      void keepRenewing(renewLeases, { everyMs: (config.TASK_LEASE_SECONDS * 1000) / 3, logger, stopping });
+      void keepWatchingStays(watchStays, { serviceTypes, logger, stopping });
     },
-    start: () => void begin(),
     stop: async () => {
       await Promise.all([watch?.stop(), relay?.stop()]);
     },

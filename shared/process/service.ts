@@ -1,7 +1,8 @@
 import { createAuthenticator } from '../authz/authenticator';
 import { createAuthorizer } from '../authz/authorizer';
+import { ensureSchema } from '../dapr/schema';
 import { connectSidecar, type Sidecar } from '../dapr/sidecar';
-import { messageOf } from '../errors';
+import { messageOf, unavailable } from '../errors';
 import { createApp } from '../http/app';
 import { createMetrics, type Metrics } from '../http/metrics';
 import { createRateLimit } from '../http/rate-limit';
@@ -41,9 +42,9 @@ export interface Rooms {
 /** What it hands back. */
 export interface Parts {
   routes: readonly Route[];
-  /** Further readiness checks beside the sidecar and its state store. */
-  checks?: Record<string, () => Promise<void>>;
-  /** Begins background work once the server listens. */
+  /** Statements of its views and indexes: repeatable, made at start (decision 0008). `/readyz` waits for them. */
+  schema: string;
+  /** Begins background work, once the server listens and the schema is in place. */
   start?(): void;
   /** Ends background work; called when no request is under way any more. */
   stop?(): Promise<void>;
@@ -84,6 +85,10 @@ async function serve<C extends BaseConfig>(
   const authorizer = await createAuthorizer({ model: 'shared/authz/model.conf', policy: config.POLICY_FILE }, logger);
   const stopping = new AbortController();
   const parts = await compose(config, { logger, metrics, sidecar, stopping: stopping.signal });
+  let hasSchema = false;
+  const checkSchema = async (): Promise<void> => {
+    if (!hasSchema) throw unavailable('schema.unavailable', 'the views of the database are not in place yet');
+  };
   const app = createApp({
     service: name,
     routes: parts.routes,
@@ -96,7 +101,7 @@ async function serve<C extends BaseConfig>(
     authorizer,
     rateLimit: createRateLimit(config.RATE_LIMIT_PER_SECOND),
     appApiToken: config.APP_API_TOKEN,
-    checks: { sidecar: () => sidecar.check(), ...parts.checks },
+    checks: { sidecar: () => sidecar.check(), schema: checkSchema },
     metrics,
     logger,
   });
@@ -107,7 +112,10 @@ async function serve<C extends BaseConfig>(
     server.once('error', reject);
     server.listen(config.APP_PORT, config.APP_HOST, resolve);
   });
-  parts.start?.();
+  void ensureSchema(sidecar, parts.schema, logger, stopping.signal).then(() => {
+    hasSchema = !stopping.signal.aborted;
+    if (hasSchema) parts.start?.();
+  });
   logger.info(`${name} listens`, {
     activity: 'start',
     resource: `${config.APP_HOST}:${config.APP_PORT}`,

@@ -5,10 +5,10 @@ import { currentInstance, root, type Instance } from '../../tools/instance';
 import { until } from '../../tools/progress';
 
 /** Brings an instance of its own up, from nothing, beside whatever else runs, and takes it down again. */
-export async function withSystem(
+export async function withSystem<T>(
   settings: NodeJS.ProcessEnv,
-  work: (system: DevInfo, instance: Instance) => Promise<void>,
-): Promise<void> {
+  work: (system: DevInfo, instance: Instance) => Promise<T>,
+): Promise<T> {
   const place = { RM_INSTANCE: 'bench', RM_PORT_OFFSET: process.env.RM_PORT_OFFSET ?? '2000' };
   const env = { ...process.env, ...place, ...settings };
   const instance = currentInstance(env);
@@ -27,7 +27,7 @@ export async function withSystem(
     ) {
       throw new Error('the system did not come up (see above)');
     }
-    await work(devInfoSchema.parse(JSON.parse(fs.readFileSync(devInfoFile(instance), 'utf8'))), instance);
+    return await work(devInfoSchema.parse(JSON.parse(fs.readFileSync(devInfoFile(instance), 'utf8'))), instance);
   } finally {
     tool.kill('SIGTERM');
     await ended;

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { DaprDeadLetterStore } from '../../services/blockchain-forwarder/adapters/dapr-dead-letter-store';
-import { connectSidecar, type Sidecar } from '../../shared/dapr/sidecar';
-import { call, eventually, system, tokenFor, type Answer } from './support/system';
+import { sidecarOf } from './support/sidecars';
+import { call, eventually, tokenFor, type Answer } from './support/system';
 import { publishRaw, taskStopped, usageOf } from './support/usage';
 
 /** What administrators do with what became no record, and with records that are wrong: on the real broker and database. */
@@ -20,13 +20,7 @@ interface Letter extends Record<string, unknown> {
   state: string;
 }
 
-let sidecar: Sidecar;
-beforeAll(() => {
-  const { services, daprApiToken } = system();
-  const { port } = new URL(services['blockchain-forwarder']!.daprHttpUrl);
-  sidecar = connectSidecar({ port: Number(port), apiToken: daprApiToken });
-});
-afterAll(() => sidecar.close());
+const sidecar = sidecarOf('blockchain-forwarder');
 
 const post = (path: string, body: object = {}, headers: Record<string, string> = {}): Promise<Answer> =>
   call('POST', `${USAGE}/${path}`, { token: admin, body, headers });

@@ -3,26 +3,15 @@ import { DaprPoolStore } from '../../services/allocation/adapters/dapr-pool-stor
 import { describePoolStore } from '../../services/allocation/test/pool-store.contract';
 import { DaprPoolCatalogue } from '../../services/resource-pool/adapters/dapr-pool-catalogue';
 import { describePoolCatalogue } from '../../services/resource-pool/test/pool-catalogue.contract';
-import { connectSidecar, type Sidecar } from '../../shared/dapr/sidecar';
+import type { Sidecar } from '../../shared/dapr/sidecar';
 import { ConflictError } from '../../shared/dapr/sidecar-error';
 import { sql } from './support/database';
-import { eventually, system } from './support/system';
+import { sidecarOf } from './support/sidecars';
+import { eventually } from './support/system';
 
 /** What Dapr's state store really does, and the ports over it: the same contracts that the memory adapters keep. */
 
 jest.setTimeout(60_000);
-
-const sidecars: Sidecar[] = [];
-function sidecarOf(appId: string, options: { timeoutMs?: number } = {}): Sidecar {
-  const { services, daprApiToken } = system();
-  const port = Number(new URL(services[appId]!.daprHttpUrl).port);
-  const sidecar = connectSidecar({ port, apiToken: daprApiToken, ...options });
-  sidecars.push(sidecar);
-  return sidecar;
-}
-afterAll(async () => {
-  for (const sidecar of sidecars) await sidecar.close();
-});
 
 describePoolStore(
   'Dapr',

@@ -6,20 +6,14 @@ import { toTaskRow } from '../../services/task-runner/adapters/task-row';
 import { buildTask } from '../../services/task-runner/test/build';
 import { describeTaskList } from '../../services/task-runner/test/task-list.contract';
 import type { TaskQuery } from '../../services/task-runner/ports/task-store';
-import { connectSidecar, type Sidecar } from '../../shared/dapr/sidecar';
+import { sidecarOf } from './support/sidecars';
 import { system } from './support/system';
 
 /** Issue 5, point 8: the history of tasks on the real state store and PostgreSQL. */
 
 jest.setTimeout(300_000);
 
-let sidecar: Sidecar;
-beforeAll(() => {
-  const { services, daprApiToken } = system();
-  const port = Number(new URL(services['task-runner']!.daprHttpUrl).port);
-  sidecar = connectSidecar({ port, apiToken: daprApiToken });
-});
-afterAll(() => sidecar.close());
+const sidecar = sidecarOf('task-runner');
 
 describeTaskList('Dapr', () => new DaprTaskStore(sidecar, () => undefined), 8);
 

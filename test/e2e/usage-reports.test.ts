@@ -10,7 +10,7 @@ import {
 import { DaprUsageStore } from '../../services/blockchain-forwarder/adapters/dapr-usage-store';
 import { usageRecord } from '../../services/blockchain-forwarder/test/support/samples';
 import { describeUsageReports } from '../../services/blockchain-forwarder/test/usage-reports.contract';
-import { connectSidecar, type Sidecar } from '../../shared/dapr/sidecar';
+import { sidecarOf } from './support/sidecars';
 import { call, eventually, kill, system, tokenFor } from './support/system';
 
 /** Issue 6, point 10: summaries and files of usage records, on the real state store and PostgreSQL. */
@@ -18,13 +18,7 @@ import { call, eventually, kill, system, tokenFor } from './support/system';
 jest.setTimeout(300_000);
 
 const FORWARDER = 'blockchain-forwarder';
-let sidecar: Sidecar;
-beforeAll(() => {
-  const { services, daprApiToken } = system();
-  const port = Number(new URL(services[FORWARDER]!.daprHttpUrl).port);
-  sidecar = connectSidecar({ port, apiToken: daprApiToken });
-});
-afterAll(() => sidecar.close());
+const sidecar = sidecarOf(FORWARDER);
 
 describe.each([
   ['Dapr', SLICE],

@@ -5,19 +5,11 @@ import { DaprSinkStore } from '../../services/blockchain-forwarder/adapters/dapr
 import { describeDeadLetterStore } from '../../services/blockchain-forwarder/test/dead-letter-store.contract';
 import { describeLedgerStores } from '../../services/blockchain-forwarder/test/ledger-stores.contract';
 import { describeUsageStore } from '../../services/blockchain-forwarder/test/usage-store.contract';
-import { connectSidecar, type Sidecar } from '../../shared/dapr/sidecar';
-import { system } from './support/system';
+import { sidecarOf } from './support/sidecars';
 
 /** The contracts of the forwarder's stores over the real sidecar and PostgreSQL; the running forwarder closes batches too. */
 
-let sidecar: Sidecar;
-
-beforeAll(() => {
-  const { services, daprApiToken } = system();
-  const { port } = new URL(services['blockchain-forwarder']!.daprHttpUrl);
-  sidecar = connectSidecar({ port: Number(port), apiToken: daprApiToken });
-});
-afterAll(() => sidecar.close());
+const sidecar = sidecarOf('blockchain-forwarder');
 
 describeUsageStore('Dapr', () => new DaprUsageStore(sidecar));
 

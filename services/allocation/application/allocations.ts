@@ -2,7 +2,6 @@ import { uuidFromName } from '../../../shared/contracts/ids';
 import { ConflictError } from '../../../shared/dapr/sidecar-error';
 import { hasCode, unavailable } from '../../../shared/errors';
 import type { IdempotencyKey } from '../../../shared/http/conditions';
-import { currentContext } from '../../../shared/logging/context';
 import { allocationNotFound, poolNotFound } from '../domain/errors';
 import { type Allocation, isOpen, type OpenInventory, type ReleasedAllocation } from '../domain/inventory';
 import type { AllocationFilter, HistoryFilter, PoolStore } from '../ports/pool-store';
@@ -53,8 +52,7 @@ export class Allocations {
   async allocate({ poolId, idempotency, signal, ...wanted }: AllocateRequest): Promise<{ id: string; waits: boolean }> {
     const { serviceId, capacity, createdBy, leaseSeconds = null, waitSeconds, priority } = wanted;
     const allocation = { id: this.newId(), serviceId, capacity, createdBy, taskId: null, leaseSeconds };
-    const traceparent = currentContext()?.traceparent;
-    const command = { kind: 'allocate', allocation, waitSeconds, priority, idempotency, traceparent } as const;
+    const command = { kind: 'allocate', allocation, waitSeconds, priority, idempotency } as const;
     const { madeId = allocation.id, waits = false } = await this.writer.execute(poolId, command, signal);
     return { id: madeId, waits };
   }
@@ -69,24 +67,15 @@ export class Allocations {
     const { waitSeconds, priority } = request;
     const allocation = { id, serviceId, capacity, createdBy, taskId, leaseSeconds };
     const idempotency = { id: onceId(id), fingerprint: JSON.stringify([poolId, serviceId, capacity, taskId]) };
-    const traceparent = currentContext()?.traceparent;
-    const command = { kind: 'allocate', allocation, waitSeconds, priority, idempotency, traceparent } as const;
+    const command = { kind: 'allocate', allocation, waitSeconds, priority, idempotency } as const;
     const { waits = false } = await this.writer.execute(poolId, command);
     return { id, waits };
   }
 
   /** Gives the capacity back; `allocation.released` will be told. @throws AppError `allocation.held_by_task` too */
   async release(poolId: string, allocationId: string, releasedBy: string): Promise<void> {
-    const traceparent = currentContext()?.traceparent;
-    const command = {
-      kind: 'release',
-      allocationId,
-      releasedBy,
-      reason: 'released',
-      forTask: false,
-      traceparent,
-    } as const;
-    await this.writer.execute(poolId, command);
+    const how = { releasedBy, reason: 'released', forTask: false };
+    await this.writer.execute(poolId, { kind: 'release', allocationId, ...how });
   }
 
   /** After it nothing waits, and nothing is held, under this id, whether something was or not, and a request for it that comes later fails. */
@@ -96,7 +85,11 @@ export class Allocations {
       const remembered = await this.store.remembered(onceId(allocationId));
       if (!remembered || remembered.waits) {
         const [request] = await this.store.requests([allocationId]);
-        if (request?.status === 'waiting') return this.withdraw(request);
+        if (request?.status === 'waiting') {
+          const cancel = { kind: 'cancel', requestId: request.id, cancelledBy: 'system', forTask: true } as const;
+          await this.writer.execute(request.poolId, cancel);
+          return;
+        }
       }
       const allocation = await this.store.allocation(allocationId);
       if (allocation) return this.giveBack(allocation);
@@ -111,24 +104,10 @@ export class Allocations {
     throw unavailable('allocation.contended', 'The allocation changes too fast at the moment; try again.');
   }
 
-  private async withdraw({ poolId, id: requestId }: { poolId: string; id: string }): Promise<void> {
-    const traceparent = currentContext()?.traceparent;
-    const command = { kind: 'cancel', requestId, cancelledBy: 'system', forTask: true, traceparent } as const;
-    await this.writer.execute(poolId, command);
-  }
-
   private async giveBack({ poolId, id }: Allocation): Promise<void> {
-    const traceparent = currentContext()?.traceparent;
-    const command = {
-      kind: 'release',
-      allocationId: id,
-      releasedBy: 'system',
-      reason: 'released',
-      forTask: true,
-      traceparent,
-    } as const;
+    const how = { releasedBy: 'system', reason: 'released', forTask: true };
     try {
-      await this.writer.execute(poolId, command);
+      await this.writer.execute(poolId, { kind: 'release', allocationId: id, ...how });
     } catch (error) {
       if (!hasCode(error, 'allocation.not_found')) throw error;
     }

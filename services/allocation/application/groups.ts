@@ -1,7 +1,6 @@
 import { REFUSED_GRANTS } from '../../../shared/contracts/inventory';
 import { AppError, unavailable } from '../../../shared/errors';
 import { checkFingerprint, type IdempotencyKey } from '../../../shared/http/conditions';
-import { currentContext } from '../../../shared/logging/context';
 import { groupNotFound } from '../domain/errors';
 import type { Allocation, Inventory } from '../domain/inventory';
 import { type Kind, place, type WantedClaim } from '../domain/placement';
@@ -45,10 +44,9 @@ export class Groups {
     const groupId = this.newId();
     // the same ids whatever the pools: should an attempt that seemed to fail be written after all, the next one finds it
     const wanted = claims.map(({ capacity }) => ({ capacity, allocationId: this.newId() }));
-    const traceparent = currentContext()?.traceparent;
     const submit: Submit = async (poolIds) => {
       const placed = wanted.map((claim, index) => ({ ...claim, poolId: poolIds[index] ?? '' }));
-      const order = { groupId, serviceId, createdBy, claims: placed, idempotency, traceparent };
+      const order = { groupId, serviceId, createdBy, claims: placed, idempotency };
       return (await this.writer.submit({ kind: 'allocate_group', ...order }, signal)).madeId ?? groupId;
     };
     const named = claims.flatMap((claim) => ('kind' in claim ? [] : [claim.poolId]));
@@ -117,8 +115,7 @@ export class Groups {
   async release(groupId: string, releasedBy: string): Promise<void> {
     const { members } = await this.get(groupId);
     const named = members.map(({ id: allocationId, poolId }) => ({ allocationId, poolId }));
-    const traceparent = currentContext()?.traceparent;
-    await this.writer.submit({ kind: 'release_group', groupId, members: named, releasedBy, traceparent });
+    await this.writer.submit({ kind: 'release_group', groupId, members: named, releasedBy });
   }
 }
 

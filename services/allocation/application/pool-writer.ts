@@ -1,5 +1,6 @@
 import { ConflictError } from '../../../shared/dapr/sidecar-error';
 import { AppError, hasCode, unavailable } from '../../../shared/errors';
+import { currentContext } from '../../../shared/logging/context';
 import { decide } from '../domain/decide';
 import {
   allocationsOf,
@@ -64,14 +65,15 @@ export class PoolWriter {
     return this.submit({ ...command, poolId }, signal);
   }
 
-  /** As `execute`, for orders over several pools. */
+  /** As `execute`, for orders over several pools. What it tells is traced to the request that is under way. */
   submit(order: Order, signal?: AbortSignal): Promise<Made> {
     if (this.queue.length >= QUEUE) {
       const detail = 'Too many requests wait; try again shortly.';
       return Promise.reject(new AppError('rate_limited', 'allocation.busy', detail, { retryAfter: 1 }));
     }
     return new Promise((resolve, reject) => {
-      this.queue.push({ order, signal, decidedOnce: false, resolve, reject });
+      const traced = { traceparent: currentContext()?.traceparent, ...order };
+      this.queue.push({ order: traced, signal, decidedOnce: false, resolve, reject });
       this.fillLanes();
     });
   }

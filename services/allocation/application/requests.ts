@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { currentContext } from '../../../shared/logging/context';
 import { poolNotFound, requestNotFound } from '../domain/errors';
 import { type Allocation, type Inventory, isOpen } from '../domain/inventory';
 import { type AllocationRequest, placeOf } from '../domain/queue';
@@ -96,9 +95,7 @@ export class Requests {
    */
   async cancel(id: string, cancelledBy: string): Promise<void> {
     const { request } = await this.get(id);
-    const traceparent = currentContext()?.traceparent;
-    const command = { kind: 'cancel', requestId: id, cancelledBy, forTask: false, traceparent } as const;
-    await this.writer.execute(request.poolId, command);
+    await this.writer.execute(request.poolId, { kind: 'cancel', requestId: id, cancelledBy, forTask: false });
   }
 
   /** The requests as they are, by id. */

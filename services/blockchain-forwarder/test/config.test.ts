@@ -1,13 +1,7 @@
 import { ConfigError } from '../../../shared/process/config';
 import { forwarderConfig } from '../config';
+import { ENVIRONMENT } from './support/environment';
 
-const base = {
-  NODE_ENV: 'test',
-  APP_PORT: '8104',
-  DAPR_HTTP_PORT: '3104',
-  APP_API_TOKEN: 'x'.repeat(16),
-  JWT_SECRET: 'x'.repeat(32),
-};
 const evm = {
   EVM_RPC_URL: 'http://127.0.0.1:8545',
   EVM_CHAIN_ID: '31337',
@@ -28,8 +22,8 @@ function faultsOf(environment: Record<string, string>): string {
 
 describe('the environment', () => {
   it('when no chain is configured, then there is none; when it is whole, then it is read', () => {
-    expect(forwarderConfig(base).EVM_RPC_URL).toBeUndefined();
-    const config = forwarderConfig({ ...base, ...evm });
+    expect(forwarderConfig(ENVIRONMENT).EVM_RPC_URL).toBeUndefined();
+    const config = forwarderConfig({ ...ENVIRONMENT, ...evm });
     expect(config).toMatchObject({
       EVM_RPC_URL: evm.EVM_RPC_URL,
       EVM_CHAIN_ID: 31337,
@@ -45,22 +39,24 @@ describe('the environment', () => {
   it('when the keys are named by references, then these are read, and nothing else is taken for one', () => {
     const { EVM_PRIVATE_KEY: _, ...chain } = evm;
     const config = forwarderConfig({
-      ...base,
+      ...ENVIRONMENT,
       ...chain,
       EVM_KEY: 'dapr:vault/anchorer',
       LEDGER_SIGNING_KEY: 'file:/k',
     });
     expect(config.EVM_KEY).toEqual({ kind: 'dapr', store: 'vault', name: 'anchorer' });
     expect(config.LEDGER_SIGNING_KEY).toEqual({ kind: 'file', path: '/k' });
-    const faults = faultsOf({ ...base, ...chain, EVM_KEY: 'hunter2', LEDGER_SIGNING_KEY: 'file:hunter2' });
+    const faults = faultsOf({ ...ENVIRONMENT, ...chain, EVM_KEY: 'hunter2', LEDGER_SIGNING_KEY: 'file:hunter2' });
     for (const name of ['EVM_KEY', 'LEDGER_SIGNING_KEY'])
       expect(faults).toContain(`${name}: must be env:NAME, file:/path`);
     expect(faults).not.toContain('hunter2');
-    expect(faultsOf({ ...base, ...evm, EVM_KEY: 'env:K' })).toContain('EVM_KEY and EVM_PRIVATE_KEY are both set');
+    expect(faultsOf({ ...ENVIRONMENT, ...evm, EVM_KEY: 'env:K' })).toContain(
+      'EVM_KEY and EVM_PRIVATE_KEY are both set',
+    );
   });
 
   it('when the chain is configured by half, then what is missing is named', () => {
-    const faults = faultsOf({ ...base, EVM_RPC_URL: evm.EVM_RPC_URL });
+    const faults = faultsOf({ ...ENVIRONMENT, EVM_RPC_URL: evm.EVM_RPC_URL });
     for (const name of ['EVM_CHAIN_ID', 'EVM_CONTRACT', 'EVM_KEY', 'LEDGER_SIGNING_KEY'])
       expect(faults).toContain(`${name} is missing`);
   });
@@ -68,7 +64,7 @@ describe('the environment', () => {
   it('when it is production, then a key for development is refused, given itself or by a reference', () => {
     const published = '0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80';
     const secrets = { APP_API_TOKEN: 'b1946ac92492d234', JWT_SECRET: 'b1946ac92492d2347c6235b4d2611184' };
-    const production = { ...base, ...evm, ...secrets, NODE_ENV: 'production', EVM_PRIVATE_KEY: published };
+    const production = { ...ENVIRONMENT, ...evm, ...secrets, NODE_ENV: 'production', EVM_PRIVATE_KEY: published };
     const faults = faultsOf(production);
     expect(faults).toContain('EVM_PRIVATE_KEY: it is a published key of development chains, which production refuses');
     expect(faults).not.toContain(published);
@@ -79,7 +75,7 @@ describe('the environment', () => {
   });
 
   it('when a key is malformed, then it is named and its value is not shown', () => {
-    const faults = faultsOf({ ...base, ...evm, EVM_PRIVATE_KEY: 'hunter2' });
+    const faults = faultsOf({ ...ENVIRONMENT, ...evm, EVM_PRIVATE_KEY: 'hunter2' });
     expect(faults).toContain('EVM_PRIVATE_KEY: must be 0x and 64 hexadecimal digits');
     expect(faults).not.toContain('hunter2');
   });

@@ -1,16 +1,10 @@
 import { configuredSinks } from '../adapters/sinks';
 import { forwarderConfig } from '../config';
+import { ENVIRONMENT } from './support/environment';
 
-const base = {
-  NODE_ENV: 'test',
-  APP_PORT: '8104',
-  DAPR_HTTP_PORT: '3104',
-  APP_API_TOKEN: 'x'.repeat(16),
-  JWT_SECRET: 'x'.repeat(32),
-};
 const sources = { variable: () => undefined, sidecar: { secret: () => Promise.reject(new Error('there is none')) } };
 const placesOf = (environment: Record<string, string>) =>
-  configuredSinks(forwarderConfig({ ...base, ...environment }), sources).map(({ name, place }) => [name, place]);
+  configuredSinks(forwarderConfig({ ...ENVIRONMENT, ...environment }), sources).map(({ name, place }) => [name, place]);
 
 describe('the sinks that are switched on', () => {
   it('when no variable of a sink is set, or it is empty, then there is none', () => {

@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import request from 'supertest';
 import { unavailable } from '../../../shared/errors';
-import { ADMIN, startAdministration, type Administration } from './support/administration';
+import { ADMIN, startForwarder, type Forwarder } from './support/forwarder';
 import { taskFailed, taskStopped, USER } from './support/samples';
 
-let service: Administration;
+let service: Forwarder;
 beforeEach(async () => {
-  service = await startAdministration();
+  service = await startForwarder();
 });
 
 const PATH = '/api/usage/dead_letters';
@@ -14,7 +14,7 @@ const NOBODY = { userId: 'nobody' };
 
 type Letter = Record<string, unknown> & { id: string; eventId: string };
 async function letters(query = ''): Promise<Letter[]> {
-  return (await service.get(`${PATH}${query}`)).body as unknown as Letter[];
+  return (await service.get(`${PATH}${query}`)).body;
 }
 async function theLetter(): Promise<Letter> {
   const all = await letters();
@@ -44,8 +44,8 @@ describe('a dead letter', () => {
         detail: expect.stringContaining('data.userId: ') as string,
         event,
         refusedBy: null,
-        receivedAt: '2026-11-24T12:00:00.000Z',
-        lastSeenAt: '2026-11-24T12:00:00.000Z',
+        receivedAt: '2026-11-23T12:00:00.000Z',
+        lastSeenAt: '2026-11-23T12:00:00.000Z',
         state: 'open',
         handling: [],
       },
@@ -65,7 +65,7 @@ describe('a dead letter', () => {
       {
         action: 'drop',
         by: ADMIN,
-        at: '2026-11-24T12:00:00.000Z',
+        at: '2026-11-23T12:00:00.000Z',
         result: 'dropped',
         detail: 'a test of the publisher',
       },
@@ -97,7 +97,7 @@ describe('a dead letter', () => {
     await service.deadLetter(event);
     expect(await theLetter()).toMatchObject({
       state: 'dropped',
-      receivedAt: '2026-11-24T12:00:00.000Z',
+      receivedAt: '2026-11-23T12:00:00.000Z',
       lastSeenAt: '2026-11-25T12:00:00.000Z',
     });
   });

@@ -45,10 +45,10 @@ describe('the events that end a use', () => {
     expect(await deadLetters()).toMatchObject([
       { reason: 'usage.content_mismatch', eventId: event.id, topic: 'task.stopped' },
     ]);
-    expect(forwarder.log).toContainEqual(
+    expect(forwarder.log.lines).toContainEqual(
       expect.objectContaining({
         level: 'error',
-        fields: expect.objectContaining({ result: 'usage.content_mismatch' }) as object,
+        result: 'usage.content_mismatch',
       }),
     );
     expect(await records()).toHaveLength(2);
@@ -83,10 +83,11 @@ describe('the events that end a use', () => {
         event: broken,
       },
     ]);
-    expect(forwarder.log).toContainEqual(
+    expect(forwarder.log.lines).toContainEqual(
       expect.objectContaining({
         level: 'error',
-        fields: expect.objectContaining({ result: 'event.invalid', resource: poison.id }) as object,
+        result: 'event.invalid',
+        resource: poison.id,
       }),
     );
   });

@@ -2,9 +2,9 @@ import { createPrivateKey } from 'node:crypto';
 import { inspect } from 'node:util';
 import { parseKeyReference } from '../adapters/keys/reference';
 import { loadSigningKey } from '../adapters/keys/signing-key';
-import { transactionSigner } from '../adapters/keys/transaction-signer';
 import { forwarderConfig } from '../config';
-import { useAnchorWorld } from './support/anchor-run';
+import { ENVIRONMENT } from './support/environment';
+import { signerOf, useAnchorWorld } from './support/anchor-run';
 import { RECORDER_KEY } from './support/anvil';
 
 /** Everything that may print a key, searched for it in all the ways in which it may be written. */
@@ -31,18 +31,6 @@ function expectNoKey(value: unknown): void {
 }
 
 const failure = (work: Promise<unknown>): Promise<unknown> => work.catch((error: unknown) => error);
-const signer = (key: string) =>
-  transactionSigner(parseKeyReference('env:KEY')!, {
-    variable: () => key,
-    sidecar: { secret: () => Promise.reject(new Error('there is none')) },
-  });
-const base = {
-  NODE_ENV: 'test',
-  APP_PORT: '1',
-  DAPR_HTTP_PORT: '1',
-  APP_API_TOKEN: 'x'.repeat(16),
-  JWT_SECRET: 'x'.repeat(32),
-};
 const chain = { EVM_RPC_URL: 'http://127.0.0.1:1', EVM_CHAIN_ID: '1', EVM_CONTRACT: `0x${'ab'.repeat(20)}` };
 const signing = { LEDGER_SIGNING_KEY: 'env:KEY' };
 
@@ -52,8 +40,8 @@ it('the search finds a key that is there', () => {
 });
 
 it('the configuration shows no key, wherever it was put', () => {
-  expectNoKey(forwarderConfig({ ...base, ...chain, ...signing, EVM_PRIVATE_KEY: RECORDER_KEY }));
-  expectNoKey(forwarderConfig({ ...base, ...chain, ...signing, EVM_KEY: 'env:KEY', KEY: RECORDER_KEY }));
+  expectNoKey(forwarderConfig({ ...ENVIRONMENT, ...chain, ...signing, EVM_PRIVATE_KEY: RECORDER_KEY }));
+  expectNoKey(forwarderConfig({ ...ENVIRONMENT, ...chain, ...signing, EVM_KEY: 'env:KEY', KEY: RECORDER_KEY }));
   const mistakes: Record<string, string>[] = [
     { EVM_PRIVATE_KEY: `${RECORDER_KEY}0` },
     { EVM_KEY: RECORDER_KEY },
@@ -64,7 +52,7 @@ it('the configuration shows no key, wherever it was put', () => {
   for (const mistake of mistakes) {
     let thrown: unknown;
     try {
-      forwarderConfig({ ...base, ...chain, ...signing, ...mistake });
+      forwarderConfig({ ...ENVIRONMENT, ...chain, ...signing, ...mistake });
     } catch (error) {
       thrown = error;
     }
@@ -74,7 +62,7 @@ it('the configuration shows no key, wherever it was put', () => {
 });
 
 it('the sink shows no key: not when it is printed, not in progress and receipts, not in trouble', async () => {
-  const own = signer(RECORDER_KEY);
+  const own = signerOf(RECORDER_KEY);
   const run = world.run(2, { signer: own });
   for (const printed of [own, run.sink]) expectNoKey(printed);
   await run.sink.check();
@@ -98,7 +86,7 @@ it('the sink shows no key: not when it is printed, not in progress and receipts,
 
 it('when a key is spelled wrong, or out of the range of keys, then it is in no error', async () => {
   for (const wrong of [`${RECORDER_KEY}0`, `"${KEY}"`, `0x0x${KEY}`, `${KEY} ${KEY}`, 'f'.repeat(64)]) {
-    for (const work of [signer(wrong).address(), signer(wrong).sign({} as never)]) {
+    for (const work of [signerOf(wrong).address(), signerOf(wrong).sign({} as never)]) {
       const error = await failure(work);
       expect(error).toBeInstanceOf(Error);
       expectNoKey(error);
@@ -106,7 +94,7 @@ it('when a key is spelled wrong, or out of the range of keys, then it is in no e
     }
   }
   // a transaction that the library refuses to write
-  expectNoKey(await failure(signer(RECORDER_KEY).sign({ chainId: 1, maxFeePerGas: 2n ** 300n } as never)));
+  expectNoKey(await failure(signerOf(RECORDER_KEY).sign({ chainId: 1, maxFeePerGas: 2n ** 300n } as never)));
 });
 
 it('the key of the receipts is shown as little', async () => {

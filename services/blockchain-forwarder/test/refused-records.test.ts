@@ -1,9 +1,12 @@
-import { startAdministration, type Administration } from './support/administration';
+import { startForwarder, type Forwarder } from './support/forwarder';
+import { PickySink } from './support/picky-sink';
 import { taskStopped } from './support/samples';
 
-let service: Administration;
+let service: Forwarder;
+let sink: PickySink;
 beforeEach(async () => {
-  service = await startAdministration();
+  sink = new PickySink();
+  service = await startForwarder([sink]);
 });
 
 const PATH = '/api/usage/dead_letters';
@@ -19,9 +22,9 @@ const replay = (id: string) => service.post(`${PATH}/${id}/replay`);
 describe('the replay of what a sink refused', () => {
   async function refused(): Promise<Letter> {
     const [event, other] = [taskStopped(), taskStopped()];
-    service.sink.refuses.add(event.id);
+    sink.refuses.add(event.id);
     await service.deadLetter(event, other);
-    await service.deliver();
+    await service.advance();
     expect(await theLetter()).toMatchObject({
       reason: 'sink.refused',
       eventId: event.id,
@@ -29,40 +32,40 @@ describe('the replay of what a sink refused', () => {
     });
     return theLetter();
   }
-  const triesOf = (id: string) => service.sink.tried.filter((each) => each === id).length;
+  const triesOf = (id: string) => sink.tried.filter((each) => each === id).length;
 
   it('when the sink takes it now, then it is tried once more, alone, and has its receipt', async () => {
     const { id, eventId } = await refused();
-    service.sink.refuses.clear();
+    sink.refuses.clear();
     expect((await replay(id)).body).toMatchObject({ result: 'reopened', letter: { state: 'replayed' } });
     expect((await service.store.delivery('picky', 1))?.delivery.stage).toBe('pending');
-    await service.deliver();
+    await service.advance();
     expect((await service.store.delivery('picky', 1))?.delivery.stage).toBe('delivered');
-    expect([triesOf(eventId), service.sink.tried.length]).toEqual([2, 3]);
+    expect([triesOf(eventId), sink.tried.length]).toEqual([2, 3]);
     expect((await replay(id)).body).toMatchObject({ result: 'known' });
-    await service.deliver();
+    await service.advance();
     expect(triesOf(eventId)).toBe(2);
   });
 
   it('when the sink refuses it once more, then the letter is open again', async () => {
     const { id } = await refused();
     await replay(id);
-    await service.deliver();
+    await service.advance();
     expect(await theLetter()).toMatchObject({ id, state: 'open', handling: [{ result: 'reopened' }] });
   });
 
   it('when a step of the sink is under way meanwhile, then the reopening is not lost', async () => {
     const { id, eventId } = await refused();
-    service.sink.refuses.clear();
+    sink.refuses.clear();
     await service.deadLetter(taskStopped());
-    const step = service.sink.step.bind(service.sink);
-    jest.spyOn(service.sink, 'step').mockImplementationOnce(async (...given) => {
+    const step = sink.step.bind(sink);
+    jest.spyOn(sink, 'step').mockImplementationOnce(async (...given) => {
       const result = await step(...given);
       await replay(id);
       return result;
     });
-    await service.deliver();
-    await service.deliver();
+    await service.advance();
+    await service.advance();
     const progress = (await service.store.delivery('picky', 1))?.progress as { taken: string[] };
     expect(progress.taken).toContain(eventId);
     expect(await theLetter()).toMatchObject({ state: 'replayed' });
@@ -70,11 +73,11 @@ describe('the replay of what a sink refused', () => {
 
   it('when two replay it at once, then it is tried once more', async () => {
     const { id, eventId } = await refused();
-    service.sink.refuses.clear();
+    sink.refuses.clear();
     const answers = await Promise.all([replay(id), replay(id)]);
     expect(answers.map(({ status }) => status)).toEqual([200, 200]);
-    await service.deliver();
-    await service.deliver();
+    await service.advance();
+    await service.advance();
     expect(triesOf(eventId)).toBe(2);
   });
 
@@ -88,9 +91,9 @@ describe('the replay of what a sink refused', () => {
 
   it('when it is one of all, then it is reopened as well', async () => {
     const { eventId } = await refused();
-    service.sink.refuses.clear();
+    sink.refuses.clear();
     expect((await service.post(`${PATH}/replay`)).body).toMatchObject({ replayed: 1, failed: 0, left: 0 });
-    await service.deliver();
+    await service.advance();
     expect(triesOf(eventId)).toBe(2);
   });
 

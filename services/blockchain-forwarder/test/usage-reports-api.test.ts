@@ -181,7 +181,9 @@ describe('GET /api/usage as CSV', () => {
       .mockImplementationOnce(records)
       .mockRejectedValue(unavailable('database.unavailable', 'the database is gone'));
     await expect(csv('/api/usage', 'admin')).rejects.toThrow('aborted');
-    expect(forwarder.log).toContainEqual(expect.objectContaining({ level: 'warn', message: 'the database is gone' }));
+    expect(forwarder.log.lines).toContainEqual(
+      expect.objectContaining({ level: 'warn', message: 'the database is gone' }),
+    );
   });
 
   it('when another media type is asked for, then 406', async () => {

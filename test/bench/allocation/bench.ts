@@ -10,15 +10,15 @@ import type { DevInfo } from '../../../tools/dev-info';
 import type { Instance } from '../../../tools/instance';
 import { runningPid } from '../../../tools/processes';
 import { until } from '../../../tools/progress';
+import { cpuBetween, cpuOf, residentMb } from '../cpu';
 import { send } from '../http';
-import { machine } from '../machine';
 import { percentile } from '../measure';
+import { runBench, say, type Target } from '../run';
 import { withSystem } from '../system';
-import { cpuBetween, cpuOf, residentMb } from './cpu';
 import type { Done, Side, Work } from './load';
 import { loadMillion, MILLION } from './million';
-import { add, cpuLine, nothing, perSecond, rateLine, ratio, table, verdict, type Tallies, type Target } from './report';
 import { createTables } from './sql';
+import { add, cpuLine, nothing, perSecond, rateLine, ratio, type Tallies } from './tally';
 
 const CLIENTS = [1, 8, 32];
 const SPREADS = [1, 64];
@@ -28,8 +28,6 @@ const WARM_UP_SECONDS = 8;
 /** Larger than what is ever held. */
 const TOTAL = 2 * MILLION;
 const PAGES = 300;
-
-const say = (line = ''): void => console.log(line);
 
 class Bench {
   private readonly load: ChildProcess;
@@ -192,14 +190,14 @@ async function warmUp(bench: Bench, database: Client, pools: string[]): Promise<
   say(`note      ${WARM_UP_SECONDS} s of each side, 8 clients, and a checkpoint come before the first figure`);
 }
 
-async function audit(database: Client): Promise<boolean> {
+async function audit(database: Client): Promise<Target> {
   const { differences, allocations, pools } = await readBooks(database, 60);
   for (const difference of differences.slice(0, 10)) say(difference);
   say(`audit     ${differences.length} differences in ${pools} pools with ${allocations} allocations`);
-  return differences.length === 0;
+  return { measure: 'differences in the books', measured: differences.length, must: 0, aim: 0 };
 }
 
-async function measure(system: DevInfo, instance: Instance, full: boolean): Promise<boolean> {
+async function measure(system: DevInfo, instance: Instance, full: boolean): Promise<Target[]> {
   const database = new Client({ connectionString: system.databaseUrl });
   await database.connect();
   await demandDurable(database);
@@ -219,7 +217,8 @@ async function measure(system: DevInfo, instance: Instance, full: boolean): Prom
     await makeMany(bench, pools[0]!, full);
     const late = Math.max(percentile(hot.service, 0.99), percentile(wide.service, 0.99));
     const unexpected = Object.values(bench.unexpected).reduce((sum, times) => sum + times, 0);
-    const targets: Target[] = [
+    for (const [answer, times] of Object.entries(bench.unexpected)) say(`answer    ${answer}: ${times} times`);
+    return [
       { measure: 'hot pool, 32 clients, service / SQL', measured: ratio(hot), must: 1.5, aim: 3, more: true },
       { measure: '64 pools, 32 clients, service / SQL', measured: ratio(wide), must: 0.4, aim: 0.8, more: true },
       { measure: 'p99 of a grant, 32 clients', measured: late, must: 50, aim: 25, unit: 'ms' },
@@ -233,33 +232,14 @@ async function measure(system: DevInfo, instance: Instance, full: boolean): Prom
         aim: 150,
         unit: 'MB',
       },
+      await audit(database),
     ];
-    for (const [answer, times] of Object.entries(bench.unexpected)) say(`answer    ${answer}: ${times} times`);
-    const clean = await audit(database);
-    say();
-    for (const line of table(targets)) say(line);
-    return clean && targets.every((target) => verdict(target) !== 'MISSED');
   } finally {
     bench.close();
     await database.end();
   }
 }
 
-async function main(): Promise<boolean> {
-  const [mode] = process.argv.slice(2);
-  if (mode !== undefined && mode !== 'full') throw new Error(`"${mode}" is not full`);
-  for (const line of machine('bench:allocation')) say(line);
-  let reached = false;
-  await withSystem({ RM_APPS: 'resource-pool,allocation' }, async (system, instance) => {
-    reached = await measure(system, instance, mode === 'full');
-  });
-  return reached;
-}
-
-main().then(
-  (reached) => process.exit(reached ? 0 : 1),
-  (error: unknown) => {
-    console.error(error);
-    process.exit(1);
-  },
+runBench('bench:allocation', ['full'], (mode) =>
+  withSystem({ RM_APPS: 'resource-pool,allocation' }, (system, instance) => measure(system, instance, mode === 'full')),
 );

@@ -2,11 +2,8 @@
 // receipts cost, with the targets of issue 6. Ends with 1 when one that must be met is missed. `npm run bench:ledger -- full` lets
 // 1,000,000 events flow before it looks at the memory of the forwarder; without it 100,000.
 import { Client } from 'pg';
-import type { DevInfo } from '../../../tools/dev-info';
-import type { Instance } from '../../../tools/instance';
-import { table, verdict, type Target } from '../allocation/report';
-import { machine } from '../machine';
 import { percentile, type Measurement } from '../measure';
+import { runBench, say, type Target } from '../run';
 import { withSystem } from '../system';
 import { BareWork } from './bare';
 import { startChain, type Chain } from './chain';
@@ -27,7 +24,6 @@ const RATE_SECONDS = 40;
 /** Batches that only their age closes. */
 const BY_AGE = { LEDGER_BATCH_COUNT: '10000', LEDGER_BATCH_BYTES: '10000000', LEDGER_BATCH_AGE_MS: '5000' };
 
-const say = (line = ''): void => console.log(line);
 const perSecond = ({ events, seconds }: Pick<Flow, 'events' | 'seconds'>): string =>
   `${(events / seconds).toFixed(0)}/s`;
 
@@ -135,46 +131,30 @@ async function withLedger<T>(
   work: (ledger: Ledger, chain: Chain) => Promise<T>,
 ): Promise<T> {
   const chain = await startChain();
-  let result: { value: T } | undefined;
-  const measure = async (system: DevInfo, instance: Instance): Promise<void> => {
-    const database = new Client({ connectionString: system.databaseUrl });
-    await database.connect();
-    const ledger = new Ledger(system, database, instance, chain);
-    try {
-      result = { value: await work(ledger, chain) };
-      await ledger.audit();
-    } finally {
-      await ledger.close();
-      await database.end();
-    }
-  };
   try {
-    await withSystem({ RM_APPS: APPS, ...chain.env, ...settings }, measure);
+    return await withSystem({ RM_APPS: APPS, ...chain.env, ...settings }, async (system, instance) => {
+      const database = new Client({ connectionString: system.databaseUrl });
+      await database.connect();
+      const ledger = new Ledger(system, database, instance, chain);
+      try {
+        const result = await work(ledger, chain);
+        await ledger.audit();
+        return result;
+      } finally {
+        await ledger.close();
+        await database.end();
+      }
+    });
   } finally {
     await chain.stop();
   }
-  return result!.value;
 }
 
-async function main(): Promise<boolean> {
-  const [mode] = process.argv.slice(2);
-  if (mode !== undefined && mode !== 'full') throw new Error(`"${mode}" is not full`);
-  for (const line of machine('bench:ledger')) say(line);
-  const targets = await withLedger({}, async (ledger, chain) => [
+runBench('bench:ledger', ['full'], async (mode) => [
+  ...(await withLedger({}, async (ledger, chain) => [
     await ingest(ledger, ledger.system.databaseUrl),
     ...(await proofs(ledger, chain)),
     await memory(ledger, mode === 'full' ? 1_000_000 : 100_000),
-  ]);
-  targets.push(await withLedger(BY_AGE, latency));
-  say();
-  for (const line of table(targets)) say(line);
-  return targets.every((target) => verdict(target) !== 'MISSED');
-}
-
-main().then(
-  (reached) => process.exit(reached ? 0 : 1),
-  (error: unknown) => {
-    console.error(error);
-    process.exit(1);
-  },
-);
+  ])),
+  await withLedger(BY_AGE, latency),
+]);

@@ -5,7 +5,7 @@ import type { DevInfo } from '../../../tools/dev-info';
 import type { Instance } from '../../../tools/instance';
 import { runningPid } from '../../../tools/processes';
 import { until } from '../../../tools/progress';
-import { cpuBetween, cpuOf, peakMb } from '../allocation/cpu';
+import { cpuBetween, cpuOf, peakMb } from '../cpu';
 import type { Chain } from './chain';
 import { releasedTimes } from './events';
 

@@ -9,11 +9,10 @@ import { provideDocker } from '../../../tools/docker-engine';
 import { findDocker, removeContainers } from '../../../tools/docker';
 import type { Instance } from '../../../tools/instance';
 import { runningPid } from '../../../tools/processes';
-import { table, verdict, type Target } from '../allocation/report';
-import { cpuBetween, cpuOf, residentMb } from '../allocation/cpu';
+import { cpuBetween, cpuOf, residentMb } from '../cpu';
 import { send, sendList } from '../http';
-import { machine } from '../machine';
 import { percentile, type Measurement } from '../measure';
+import { runBench, say, type Target } from '../run';
 import { withSystem } from '../system';
 import { dockerRemove, dockerRun, serves } from './docker-cli';
 import { LISTS, listBySql, loadMillion, MILLION, p95 } from './history';
@@ -25,8 +24,6 @@ const CROWD_ROUNDS = 5;
 const WATCHED = 100;
 const WATCH_SECONDS = 30;
 const PAGES = 150;
-
-const say = (line = ''): void => console.log(line);
 
 /** What one side took, in milliseconds. */
 type Sides = Record<'service' | 'bare', number[]>;
@@ -232,19 +229,17 @@ async function measureHistory({ databaseUrl, services, tokens }: DevInfo, instan
   }
 }
 
-async function main(): Promise<boolean> {
-  const [chosen] = process.argv.slice(2);
-  if (chosen !== undefined && !PARTS.includes(chosen)) throw new Error(`"${chosen}" is none of ${PARTS.join(', ')}`);
-  for (const line of machine('bench:tasks')) say(line);
+runBench('bench:tasks', PARTS, async (chosen) => {
   const stopDocker = await provideDocker();
-  const targets: Target[] = [];
   try {
     const docker = await findDocker();
     if (!docker) throw new Error('no Docker Engine answers');
-    await withSystem({ LOG_LEVEL: 'warn' }, async (system, instance) => {
+    return await withSystem({ LOG_LEVEL: 'warn' }, async (system, instance) => {
       try {
-        if (chosen !== 'history') targets.push(...(await measureContainers(system, instance)));
-        if (chosen !== 'containers') targets.push(...(await measureHistory(system, instance)));
+        return [
+          ...(chosen === 'history' ? [] : await measureContainers(system, instance)),
+          ...(chosen === 'containers' ? [] : await measureHistory(system, instance)),
+        ];
       } finally {
         await removeContainers(docker, instance);
       }
@@ -252,15 +247,4 @@ async function main(): Promise<boolean> {
   } finally {
     await stopDocker();
   }
-  say();
-  for (const line of table(targets)) say(line);
-  return targets.every((target) => verdict(target) !== 'MISSED');
-}
-
-main().then(
-  (reached) => process.exit(reached ? 0 : 1),
-  (error: unknown) => {
-    console.error(error);
-    process.exit(1);
-  },
-);
+});

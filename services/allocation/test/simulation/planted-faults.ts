@@ -1,20 +1,14 @@
 import type { CloudEvent } from '../../../../shared/contracts/events';
 import { AppError } from '../../../../shared/errors';
 import { replacing } from '../../../../shared/testing/simulation/replacing';
+import type { PlantedFault } from '../../../../shared/testing/simulation/seeds';
 import type { Inventory } from '../../domain/inventory';
 import type { PoolStore } from '../../ports/pool-store';
 import { idsOf, seeing, withFacts, withInventories } from './planting';
 import type { Plant } from './replica';
 
-interface PlantedFault {
-  name: string;
-  plant: () => Plant;
-  /** The invariant by which it is found. */
-  breaks: string;
-}
-
 /** Faults that the simulation must find: each wraps a part, none touches the sources. A new invariant gets one here. */
-export const PLANTED: readonly PlantedFault[] = [
+export const PLANTED: readonly PlantedFault<Plant>[] = [
   {
     name: 'a store that looks at no version',
     breaks: 'an inventory has allocated what its allocations hold',

@@ -1,7 +1,8 @@
 import { endsUse } from '../../../../shared/contracts/events';
 import { isolated } from '../../../../shared/testing/simulation/isolation';
-import { drawWeather, FAIR, Network } from '../../../../shared/testing/simulation/network';
+import { drawWeather, Network } from '../../../../shared/testing/simulation/network';
 import { Scheduler } from '../../../../shared/testing/simulation/scheduler';
+import { type Fault, type Run, storm } from '../../../../shared/testing/simulation/storm';
 import { UNCLAIMED_SECONDS } from '../../domain/queue';
 import { administer } from './administrator';
 import { BY_WEIGHT } from './actions';
@@ -19,18 +20,7 @@ import type { World } from './world';
  */
 const SETTLING = 10_000;
 
-export interface Run {
-  steps: number;
-  /** Of the whole trace: two runs with the same one did the same. */
-  hash: string;
-  tally: Record<string, number>;
-  failure?: { invariant: string; detail: string; report: string };
-}
-
-/**
- * One run: a storm, in which clients ask for all kinds of things while replicas die and messages are lost, and then fair
- * weather, in which everything must come right. Ends with the first invariant that does not hold.
- */
+/** One run, in which clients ask for all kinds of things. */
 export function simulate(seed: number, plant: Plant = {}): Promise<Run> {
   return isolated(() => run(seed, plant));
 }
@@ -61,30 +51,24 @@ async function run(seed: number, plant: Plant): Promise<Run> {
   for (let index = 1; index <= clients; index += 1)
     begin(new Client(`client ${index}`, world).run(scheduler.whole(3, 15), BY_WEIGHT));
 
-  const faultOfStep = async () => {
-    const [fault] = cluster.faults;
-    if (fault !== undefined) return { invariant: 'an answer says what is so', detail: fault };
+  return storm(
+    { scheduler, network, tally: ledger.tally },
+    { storm: [2_000, 6_000], settling: SETTLING },
+    { fault, crash: () => cluster.crashOne(), calm, unsettled },
+  );
+
+  async function fault(): Promise<Fault | undefined> {
+    const [wrong] = cluster.faults;
+    if (wrong !== undefined) return { invariant: 'an answer says what is so', detail: wrong };
     return database.changed ? broken(ledger.observe(await database.content())) : undefined;
-  };
-  const storm = scheduler.between(2_000, 6_000);
-  let failure: { invariant: string; detail: string } | undefined;
-  while (!failure && (await scheduler.step(storm))) {
-    failure = await faultOfStep();
-    if (scheduler.chance(network.weather.crash)) cluster.crashOne();
-  }
-  world.quiet = true;
-  network.weather = FAIR;
-  broker.refusal = 0;
-  cluster.startAll();
-  for (;;) {
-    failure ??= await faultOfStep();
-    const left = failure ? undefined : unsettled();
-    if (left === undefined) break;
-    if (!(await scheduler.step(storm + SETTLING)))
-      failure = { invariant: 'in the end all has come right', detail: left };
   }
 
-  /** What must yet come to its end, or should never have come about. */
+  function calm(): void {
+    world.quiet = true;
+    broker.refusal = 0;
+    cluster.startAll();
+  }
+
   function unsettled(): string | undefined {
     if (cluster.open.size > 0) return `no answer: ${[...cluster.open].map(({ wish }) => wish.what).join(', ')}`;
     if (busy > 0) return `${busy} clients still wait`;
@@ -103,16 +87,4 @@ async function run(seed: number, plant: Plant): Promise<Run> {
     const unbundled = events.find(({ id, type }) => endsUse(type) && !broker.bundled.has(id));
     return unbundled && `the end of a use in no bundle: ${unbundled.id}`;
   }
-
-  const done = { steps: scheduler.trace.length, hash: scheduler.hash(), tally: ledger.tally };
-  return failure ? { ...done, failure: { ...failure, report: report(scheduler, failure) } } : done;
-}
-
-function report(scheduler: Scheduler, { invariant, detail }: { invariant: string; detail: string }): string {
-  return [
-    `seed ${scheduler.seed}, step ${scheduler.trace.length}: broken: ${invariant}: ${detail}`,
-    `replay: SIM_SEED=${scheduler.seed} npx jest services/allocation/test/simulation --selectProjects unit`,
-    'the last steps (number, milliseconds, what happened; what followed from it):',
-    ...scheduler.trace.slice(-60),
-  ].join('\n');
 }

@@ -1,21 +1,15 @@
 import { ConflictError } from '../../../../shared/dapr/sidecar-error';
 import { keyOf, type StateOperation } from '../../../../shared/dapr/sidecar';
 import { replacing } from '../../../../shared/testing/simulation/replacing';
+import type { PlantedFault } from '../../../../shared/testing/simulation/seeds';
 import type { Entry } from '../../domain/batch';
 import type { Stage } from '../../domain/delivery';
 import type { LedgerSink, OpenBatch, StepParts } from '../../ports/ledger-sink';
 import { OUTSIDE } from './world';
 import type { Plant } from './replica';
 
-interface PlantedFault {
-  name: string;
-  plant: () => Plant;
-  /** The invariant by which it is found. */
-  breaks: string;
-}
-
 /** Faults that the simulation must find: each wraps a part, none touches the sources. A new invariant gets one here. */
-export const PLANTED: readonly PlantedFault[] = [
+export const PLANTED: readonly PlantedFault<Plant>[] = [
   {
     name: 'a replica that acknowledges before the commit',
     breaks: OUTSIDE.acknowledged,

@@ -1,5 +1,6 @@
 import { FAIR, type Network } from '../../../../shared/testing/simulation/network';
 import type { Scheduler } from '../../../../shared/testing/simulation/scheduler';
+import { IN_THE_END, type Fault, type Stormed } from '../../../../shared/testing/simulation/storm';
 import type { BatchLimits } from '../../domain/batch';
 import type { DeadLetter } from '../../domain/dead-letter';
 import { FINAL_STAGES, type Delivery, type SinkState } from '../../domain/delivery';
@@ -20,7 +21,7 @@ export const OUTSIDE = {
   acknowledged: 'what is acknowledged is kept',
   waits: 'in fair weather nothing waits longer than a batch may be old',
   loops: 'nothing fails but by the weather',
-  end: 'in the end all has come right',
+  end: IN_THE_END,
 } as const;
 
 /** In fair weather, from when a batch is due until it is closed: a look, and the batches that are due before it. */
@@ -29,9 +30,9 @@ const SLACK_MS = 1_500;
 const SLACK_AFTER_STORM_MS = 6_000;
 
 /** Publishers, broker, replicas, database and archive, and what must come of it all. */
-export class World {
+export class World implements Stormed {
   readonly uses: Uses;
-  readonly cluster: Cluster;
+  private readonly cluster: Cluster;
   readonly outside: Outside;
   private readonly content = new Content();
   private readonly database: Database;
@@ -90,19 +91,20 @@ export class World {
     );
   }
 
-  /** No more faults; what was broken works again. */
+  crash(): void {
+    this.cluster.endOne();
+  }
+
   calm(): void {
     const { scheduler } = this;
     this.fair ??= { since: scheduler.elapsed, slack: SLACK_AFTER_STORM_MS };
-    this.network.weather = FAIR;
     this.outside.calm();
     this.broker.habits = { ...this.broker.habits, ackWaitMs: 1_500, again: 0 };
     for (const publisher of this.publishers) publisher.doubt = 0;
     this.cluster.startAll();
   }
 
-  /** What the last step made wrong. */
-  async fault(): Promise<{ invariant: string; detail: string } | undefined> {
+  async fault(): Promise<Fault | undefined> {
     const { content, uses, limits, scheduler } = this;
     const committed = this.database.takeCommitted();
     for (const transaction of committed) {
@@ -141,7 +143,7 @@ export class World {
     }
   }
 
-  private waitingTooLong(): { invariant: string; detail: string } | undefined {
+  private waitingTooLong(): Fault | undefined {
     if (!this.fair) return undefined;
     const { since, slack } = this.fair;
     const due = this.scheduler.timeOf(Math.max(0, this.scheduler.elapsed - this.limits.ageMs - slack));
@@ -150,7 +152,6 @@ export class World {
     return late && { invariant: OUTSIDE.waits, detail: `the chunk ${late.id} waits since ${late.receivedAt}` };
   }
 
-  /** What must yet come to its end, or should never have come about. */
   async unsettled(): Promise<string | undefined> {
     const { content, uses, outside } = this;
     if (!this.publishers.every(({ isDone }) => isDone)) return 'publishers have more to tell';

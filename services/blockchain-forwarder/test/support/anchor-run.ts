@@ -11,7 +11,7 @@ import { ANCHORER, deployLedgerAnchor, ledgerAnchorAbi, type LedgerOnChain } fro
 import { startRelay, type Relay } from './relay';
 
 /** Of one account, whose key is in an environment of its own. */
-export function signerOf(key: Hex): TransactionSigner {
+export function signerOf(key: string): TransactionSigner {
   const reference = parseKeyReference('env:KEY');
   const sidecar = { secret: () => Promise.reject(new Error('there is no sidecar')) };
   return transactionSigner(reference!, { variable: () => key, sidecar });

@@ -4,6 +4,7 @@ import request from 'supertest';
 import { USAGE_ENDED } from '../../../../shared/contracts/events';
 import { eventPath } from '../../../../shared/http/subscription';
 import { bearer, sidecarHeaders, testApp } from '../../../../shared/testing/api';
+import { recordingLogger } from '../../../../shared/testing/recording-logger';
 import { MemoryLedger } from '../../adapters/memory-ledger';
 import { MemoryLedgerSink, MemoryPlace } from '../../adapters/sinks/memory';
 import { advanceSink } from '../../application/advance-sink';
@@ -18,6 +19,7 @@ import { DEAD_LETTER_PATH, eventRoutes } from '../../http/subscriptions';
 import type { LedgerSink } from '../../ports/ledger-sink';
 import { KEY } from './receipts';
 
+export const ADMIN = '99999999-0c9e-4c55-8d67-0d5b1f1f6a01';
 /** Where the sink `evm` of these tests says that it anchored. */
 export const ANCHOR = {
   chainId: 31_337,
@@ -27,22 +29,11 @@ export const ANCHOR = {
   blockHash: `0x${'b1'.repeat(32)}`,
 };
 
-export interface LogLine {
-  level: string;
-  message: string;
-  fields: Record<string, unknown>;
-}
-
 export type Forwarder = Awaited<ReturnType<typeof startForwarder>>;
 
-/** The forwarder's real routes over memory adapters, and a clock that the test moves. */
-export async function startForwarder() {
-  const log: LogLine[] = [];
-  const line =
-    (level: string) =>
-    (message: string, fields: Record<string, unknown> = {}) =>
-      void log.push({ level, message, fields });
-  const logger = { error: line('error'), warn: line('warn'), info: line('info'), debug: line('debug') };
+/** The forwarder's real routes over memory adapters, and a clock that the test moves; over the sinks `http` and `evm`, or others. */
+export async function startForwarder(others?: LedgerSink[]) {
+  const log = recordingLogger();
   const store = new MemoryLedger();
   const places = { http: new MemoryPlace(), evm: new MemoryPlace() };
   const chain: LedgerSink = Object.assign(
@@ -50,7 +41,7 @@ export async function startForwarder() {
     { anchorOf: ({ taken }: { taken: number }) => (taken >= 2 ? ANCHOR : null) },
   );
   const http: LedgerSink = new MemoryLedgerSink(places.http, { name: 'http' });
-  const sinks = [http, chain];
+  const sinks = others ?? [http, chain];
   const clock = { now: new Date('2026-11-23T12:00:00.000Z') };
   const now = () => clock.now;
   let woken = 0;
@@ -58,19 +49,19 @@ export async function startForwarder() {
   const reports = new MemoryUsageReports(store);
   const stores = { usage: store, ledger: store, letters: store, sinkStore: store };
   const wakeLedger = () => void (woken += 1);
-  const ingest = { store, logger, now, newId: randomUUID, wakeLedger };
+  const ingest = { store, logger: log, now, newId: randomUUID, wakeLedger };
   const app: Express = await testApp(
     [
-      ...deadLetterRoutes({ ...stores, sinks, ingest, logger, now }),
-      ...correctionRoutes({ usage: store, logger, now, newId: randomUUID, wakeLedger }),
+      ...deadLetterRoutes({ ...stores, sinks, ingest, logger: log, now }),
+      ...correctionRoutes({ usage: store, logger: log, now, newId: randomUUID, wakeLedger }),
       ...usageRoutes({ ...stores, reports, sinks, chain, keys }),
       ...ledgerRoutes({ ledger: store, now, keys }),
       ...eventRoutes(ingest),
     ],
-    logger,
+    log,
   );
 
-  async function post(path: string, messages: unknown[]): Promise<string[]> {
+  async function deliverTo(path: string, messages: unknown[]): Promise<string[]> {
     // as daprd does with rawPayload
     const raw = (message: unknown) =>
       Buffer.from(typeof message === 'string' ? message : JSON.stringify(message)).toString('base64');
@@ -80,35 +71,47 @@ export async function startForwarder() {
     return (response.body as { statuses: { status: string }[] }).statuses.map(({ status }) => status);
   }
 
+  /** All that waits becomes a batch. */
+  const closeWaiting = () => closeBatch({ store, limits: { count: 1_000, bytes: 1_000_000, ageMs: 0 }, now });
+
+  /** One step of a sink, as its loop would take it now. */
+  const step = (name: string) =>
+    advanceSink({
+      sink: sinks.find((each) => each.name === name)!,
+      store,
+      ledger: store,
+      backOff: { firstMs: 500, capMs: 30_000 },
+      holder: 'this process',
+      leaseMs: 60_000,
+      idleMs: 500,
+      now,
+      random: () => 0,
+    });
+
   return {
     app,
     store,
+    sinks,
     reports,
     log,
     clock,
     ...places,
     woken: () => woken,
     /** Events in one bundle. @returns the verdict on it */
-    publish: async (...events: unknown[]) => (await post(eventPath(USAGE_ENDED), [events]))[0],
+    publish: async (...events: unknown[]) => (await deliverTo(eventPath(USAGE_ENDED), [events]))[0],
     /** Messages in one delivery, each a bundle, an event or anything. @returns the verdict on each */
-    deliverMessages: (...messages: unknown[]) => post(eventPath(USAGE_ENDED), messages),
-    deadLetter: (...messages: unknown[]) => post(DEAD_LETTER_PATH, messages),
-    get: (path: string, role: string, sub?: string) => request(app).get(path).set('authorization', bearer(role, sub)),
-    /** All that waits becomes a batch. */
-    closeBatch: () => closeBatch({ store, limits: { count: 1_000, bytes: 1_000_000, ageMs: 0 }, now }),
-    /** One step of a sink, as its loop would take it now. */
-    step: (name: 'http' | 'evm') =>
-      advanceSink({
-        sink: name === 'http' ? http : chain,
-        store,
-        ledger: store,
-        backOff: { firstMs: 500, capMs: 30_000 },
-        holder: 'this process',
-        leaseMs: 60_000,
-        idleMs: 500,
-        now,
-        random: () => 0,
-      }),
+    deliverMessages: (...messages: unknown[]) => deliverTo(eventPath(USAGE_ENDED), messages),
+    deadLetter: (...messages: unknown[]) => deliverTo(DEAD_LETTER_PATH, messages),
+    get: (path: string, role = 'admin', sub?: string) => request(app).get(path).set('authorization', bearer(role, sub)),
+    post: (path: string, body: object = {}, headers: Record<string, string> = {}) =>
+      request(app).post(path).set('authorization', bearer('admin', ADMIN)).set(headers).send(body),
+    closeBatch: closeWaiting,
+    step,
+    /** All that is to be done for the sinks now. */
+    advance: async () => {
+      await closeWaiting();
+      for (const { name } of sinks) await step(name);
+    },
     later: (ms: number) => {
       clock.now = new Date(clock.now.getTime() + ms);
     },

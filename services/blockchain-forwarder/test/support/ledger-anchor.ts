@@ -20,48 +20,37 @@ import {
   type TransactionReceipt,
 } from 'viem';
 import { anvil } from 'viem/chains';
+import { ledgerAnchorAbi as sinkAbi } from '../../adapters/sinks/evm/ledger-anchor-abi';
 import { artifactOf } from './artifacts';
 import { OWNER_KEY, RECORDER_KEY, STRANGER_KEY, accountOf, type TestChain } from './anvil';
 
 /** Written by hand, so that a change of the contract's interface is seen; a test compares it with the compiled one. */
-export const ledgerAnchorAbi = parseAbi([
-  'struct Anchor { bytes32 root; uint64 firstSequence; uint32 count; uint64 blockNumber; uint64 time; }',
-  'constructor(address initialAnchorer)',
-  'function anchor(uint256 batchId, bytes32 root, uint64 firstSequence, uint32 count, bytes32 previousRoot)',
-  'function anchorOf(uint256 batchId) view returns (Anchor)',
-  'function latest() view returns (uint256 batchId, Anchor last)',
-  'function RECENT() view returns (uint256)',
-  'function owner() view returns (address)',
-  'function ownerNominee() view returns (address)',
-  'function nominateOwner(address nominee)',
-  'function withdrawOwnerNomination()',
-  'function acceptOwnerNomination()',
-  'function anchorer() view returns (address)',
-  'function anchorerNominee() view returns (address)',
-  'function nominateAnchorer(address nominee)',
-  'function withdrawAnchorerNomination()',
-  'function acceptAnchorerNomination()',
-  'event BatchAnchored(uint256 indexed batchId, bytes32 root, uint64 firstSequence, uint32 count, bytes32 previousRoot)',
-  'event OwnerNominated(address indexed owner, address indexed nominee)',
-  'event OwnerNominationWithdrawn(address indexed nominee)',
-  'event OwnerChanged(address indexed previous, address indexed next)',
-  'event AnchorerNominated(address indexed anchorer, address indexed nominee)',
-  'event AnchorerNominationWithdrawn(address indexed nominee)',
-  'event AnchorerChanged(address indexed previous, address indexed next)',
-  'error NotOwner(address caller)',
-  'error NotAnchorer(address caller)',
-  'error NotNominated(address caller)',
-  'error NothingNominated()',
-  'error ZeroAddress()',
-  'error BatchKnown(uint256 batchId, uint256 latest)',
-  'error WrongBatchId(uint256 batchId, uint256 expected)',
-  'error EmptyBatch(uint256 batchId)',
-  'error ZeroRoot(uint256 batchId)',
-  'error WrongPreviousRoot(bytes32 previousRoot, bytes32 expected)',
-  'error WrongFirstSequence(uint64 firstSequence, uint64 expected)',
-  'error BatchUnknown(uint256 batchId, uint256 latest)',
-  'error BatchInEventsOnly(uint256 batchId, uint256 oldestHeld)',
-]);
+export const ledgerAnchorAbi = [
+  ...sinkAbi,
+  ...parseAbi([
+    'constructor(address initialAnchorer)',
+    'function RECENT() view returns (uint256)',
+    'function owner() view returns (address)',
+    'function ownerNominee() view returns (address)',
+    'function nominateOwner(address nominee)',
+    'function withdrawOwnerNomination()',
+    'function acceptOwnerNomination()',
+    'function anchorerNominee() view returns (address)',
+    'function nominateAnchorer(address nominee)',
+    'function withdrawAnchorerNomination()',
+    'function acceptAnchorerNomination()',
+    'event OwnerNominated(address indexed owner, address indexed nominee)',
+    'event OwnerNominationWithdrawn(address indexed nominee)',
+    'event OwnerChanged(address indexed previous, address indexed next)',
+    'event AnchorerNominated(address indexed anchorer, address indexed nominee)',
+    'event AnchorerNominationWithdrawn(address indexed nominee)',
+    'event AnchorerChanged(address indexed previous, address indexed next)',
+    'error NotOwner(address caller)',
+    'error NotNominated(address caller)',
+    'error NothingNominated()',
+    'error ZeroAddress()',
+  ]),
+] as const;
 
 export const OWNER = accountOf(OWNER_KEY);
 export const ANCHORER = accountOf(RECORDER_KEY);

@@ -40,37 +40,3 @@ export function cpuLine(name: string, { cpu, count, cpuSeconds }: Tally): string
   );
   return `${name.padEnd(12)}CPU a pair (cores): ${shown.join(', ')}`;
 }
-
-/** A line of the table of what is to be reached. */
-export interface Target {
-  measure: string;
-  measured: number;
-  must: number;
-  aim: number;
-  /** Whether more is better; less is, otherwise. */
-  more?: boolean;
-  unit?: string;
-}
-
-export function verdict({ measured, must, aim, more = false }: Target): 'aim reached' | 'must reached' | 'MISSED' {
-  const within = (limit: number): boolean => (more ? measured >= limit : measured <= limit);
-  return within(aim) ? 'aim reached' : within(must) ? 'must reached' : 'MISSED';
-}
-
-export function table(targets: readonly Target[]): string[] {
-  const rows = targets.map((target) => {
-    const sign = target.more ? '≥' : '≤';
-    const unit = target.unit ? ` ${target.unit}` : '';
-    const measured = Number.isInteger(target.measured) ? String(target.measured) : target.measured.toFixed(2);
-    return [
-      target.measure,
-      `${sign} ${target.must}${unit}`,
-      `${sign} ${target.aim}${unit}`,
-      `${measured}${unit}`,
-      verdict(target),
-    ];
-  });
-  const all = [['measure', 'must', 'aim', 'measured', 'verdict'], ['---', '---', '---', '---', '---'], ...rows];
-  const widths = all[0]!.map((_, column) => Math.max(...all.map((row) => row[column]!.length)));
-  return all.map((row) => `| ${row.map((cell, column) => cell.padEnd(widths[column]!)).join(' | ')} |`);
-}
