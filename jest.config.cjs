@@ -1,4 +1,8 @@
-/** Two projects: `unit` needs nothing but Node; `e2e` runs against the real system that its global set-up starts. */
+/**
+ * Three projects: `unit` needs nothing but Node, and seconds; `proofs` are the tests that take their time, or a real part
+ * (a chain, a compiler, processes), and are named `*.proof.test.ts`; `e2e` runs against the real system that its global
+ * set-up starts.
+ */
 const common = {
   testEnvironment: 'node',
   transform: {
@@ -16,16 +20,24 @@ const common = {
   modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/.run/'],
 };
 
+const PROOF = '.proof.test.ts';
+const withoutSystem = (suffix) => [
+  `<rootDir>/{services,shared,tools}/**/*${suffix}`,
+  `<rootDir>/test/{architecture,security,bench}/**/*${suffix}`,
+];
+
 module.exports = {
+  // jest would leave a core to itself: on two, half of them
+  maxWorkers: '100%',
   projects: [
     {
       ...common,
       displayName: 'unit',
-      testMatch: [
-        '<rootDir>/{services,shared,tools}/**/*.test.ts',
-        '<rootDir>/test/{architecture,security}/**/*.test.ts',
-      ],
+      testMatch: [...withoutSystem('.test.ts'), `!**/*${PROOF}`],
+      testEnvironment: '<rootDir>/test/warm/environment.cjs',
+      runtime: '<rootDir>/test/warm/runtime.cjs',
     },
+    { ...common, displayName: 'proofs', testMatch: withoutSystem(PROOF) },
     {
       ...common,
       displayName: 'e2e',

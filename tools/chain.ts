@@ -1,13 +1,14 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { createPublicClient, createWalletClient, http, isAddress, type Address, type Hex } from 'viem';
+import { Client } from 'pg';
+import { createPublicClient, createWalletClient, http, isAddress, parseAbi, type Address, type Hex } from 'viem';
 import { privateKeyToAccount } from 'viem/accounts';
 import { z } from 'zod';
 import { Failure } from './failure';
 import { root, type Instance } from './instance';
 import { logFile, startSupervised } from './processes';
-import { until } from './progress';
+import { say, until } from './progress';
 
 /** What the forwarder needs of a chain. */
 export interface Chain {
@@ -23,13 +24,15 @@ export interface Chain {
 const DEVELOPMENT_KEY = '0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80';
 
 const CONTRACT_FILE = 'services/blockchain-forwarder/contracts/LedgerAnchor.json';
+const LATEST = parseAbi(['function latest() view returns (uint256 batchId)']);
 const contractSchema = z.looseObject({ abi: z.array(z.unknown()), bytecode: z.string(), deployedBytecode: z.string() });
 
 /**
  * The chain: EVM_RPC_URL when given, otherwise an anvil of our own that keeps its blocks in the instance's folder.
  * Deploys the LedgerAnchor contract where EVM_CONTRACT does not name one and the chain does not have ours yet.
+ * @param databaseUrl where the ledger is
  */
-export async function startChain(instance: Instance): Promise<Chain> {
+export async function startChain(instance: Instance, databaseUrl: string): Promise<Chain> {
   const given = process.env.EVM_RPC_URL;
   const rpcUrl = given ?? `http://127.0.0.1:${instance.ports.chain}`;
   if (!given) startAnvil(instance);
@@ -47,7 +50,8 @@ export async function startChain(instance: Instance): Promise<Chain> {
       'A chain or key of your own needs EVM_PRIVATE_KEY, the key of the account that pays; or EVM_KEY, which says where the key is, and EVM_CONTRACT.',
     );
   }
-  const contract = named ?? (await ensureContract(instance, rpcUrl, privateKey ?? ''));
+  const anchored = (contract: string): Promise<number> => lastAnchored(databaseUrl, `${chainId}/${contract}`);
+  const contract = named ?? (await ensureContract(instance, rpcUrl, privateKey ?? '', anchored));
   return { rpcUrl, contract, privateKey, chainId, ours: !given };
 }
 
@@ -90,8 +94,16 @@ async function firstAnswer<T>(ask: () => Promise<T>, otherwise: string): Promise
   return answer.value;
 }
 
-/** The address is kept in the instance's folder; a chain that does not have ours there (another chain, a lost one) gets a new contract. */
-async function ensureContract(instance: Instance, rpcUrl: string, privateKey: string): Promise<string> {
+/**
+ * The address is kept in the instance's folder. A chain that does not have ours there (another chain, a lost one) gets a new
+ * contract, and so does one that has forgotten a final anchor: anvil loses its last second when it is killed.
+ */
+async function ensureContract(
+  instance: Instance,
+  rpcUrl: string,
+  privateKey: string,
+  anchored: (contract: string) => Promise<number>,
+): Promise<string> {
   const file = path.join(instance.runDir, 'chain-contract');
   const transport = http(rpcUrl);
   const reader = createPublicClient({ transport, pollingInterval: 200 });
@@ -99,7 +111,11 @@ async function ensureContract(instance: Instance, rpcUrl: string, privateKey: st
   const { abi, bytecode, deployedBytecode } = contractSchema.parse(
     JSON.parse(fs.readFileSync(path.join(root, CONTRACT_FILE), 'utf8')),
   );
-  if (isAddress(known) && (await reader.getCode({ address: known })) === deployedBytecode) return known;
+  if (isAddress(known) && (await reader.getCode({ address: known })) === deployedBytecode) {
+    const latest = await reader.readContract({ address: known, abi: LATEST, functionName: 'latest' });
+    if (latest >= (await anchored(known))) return known;
+    say('the chain was killed, and has forgotten its last anchors: a new contract gets all batches');
+  }
 
   const account = privateKeyToAccount(hex(privateKey));
   const wallet = createWalletClient({ transport, account });
@@ -111,6 +127,26 @@ async function ensureContract(instance: Instance, rpcUrl: string, privateKey: st
   fs.mkdirSync(instance.runDir, { recursive: true });
   fs.writeFileSync(file, address);
   return address;
+}
+
+/** The last batch that the forwarder knows to be final at a place (`chain id/contract`); 0 when there is none. */
+async function lastAnchored(databaseUrl: string, place: string): Promise<number> {
+  const client = new Client({ connectionString: databaseUrl });
+  await client.connect();
+  try {
+    const { rows: tables } = await client.query<{ there: boolean }>(`SELECT to_regclass('state') IS NOT NULL AS there`);
+    if (!tables[0]?.there) return 0;
+    const { rows } = await client.query<{ last: number }>(
+      `SELECT coalesce(max((delivery ->> 'batchId')::int), 0) AS last
+         FROM state CROSS JOIN LATERAL (SELECT convert_from(value, 'UTF8')::jsonb) AS parsed (delivery)
+         WHERE key LIKE 'blockchain-forwarder||delivery:%'
+           AND lower(delivery ->> 'place') = lower($1) AND delivery ->> 'stage' = 'finalized'`,
+      [place],
+    );
+    return rows[0]?.last ?? 0;
+  } finally {
+    await client.end();
+  }
 }
 
 function hex(text: string): Hex {

@@ -114,6 +114,8 @@ export async function waitUntilReady(instance: Instance, run: DaprRun, timeoutMs
     async () => {
       if (run.ended() !== undefined) throw new Failure(`The services could not be started: ${run.ended()}.`);
       for (const app of instance.apps) {
+        const refusal = refusalOf(instance, app.name);
+        if (refusal) throw new Failure(`${app.name} does not start with this configuration:\n${refusal}`);
         // outbound: the plain health check stays 500 for lack of a scheduler where daprd was given one
         const sidecar = await probe(`http://127.0.0.1:${app.ports.daprHTTPPort}/v1.0/healthz/outbound`);
         const service = await probe(`http://127.0.0.1:${app.ports.appPort}/readyz`);
@@ -130,6 +132,14 @@ export async function waitUntilReady(instance: Instance, run: DaprRun, timeoutMs
     ([name, reason]) => `  ${name}: ${reason} (see ${logFile(instance, name)} and daprd-${name}.log)`,
   );
   throw new Failure(`Not ready after ${timeoutMs / 1000} s:\n${reasons.join('\n')}`);
+}
+
+/** What a service said when it ended for what it was told (exit code 78, EX_CONFIG of sysexits.h): no new try mends that. */
+function refusalOf(instance: Instance, name: string): string | undefined {
+  const file = logFile(instance, name);
+  const log = fs.existsSync(file) ? fs.readFileSync(file, 'utf8') : '';
+  const end = log.indexOf(`supervise: ${name} ended with code 78`);
+  return end < 0 ? undefined : log.slice(0, end).trimEnd().split('\n').slice(-20).join('\n');
 }
 
 /** An empty string when the answer is 2xx, otherwise what is wrong. */

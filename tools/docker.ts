@@ -4,7 +4,7 @@ import type { Instance } from './instance';
 import { openTasks } from './task-firewall';
 
 /** Labels that task-runner puts on all it makes in Docker; `npm run clean` finds it by them. */
-export const INSTANCE_LABEL = 'resource-manager.instance';
+const INSTANCE_LABEL = 'resource-manager.instance';
 
 /**
  * A client for the engine that task-runner uses with this environment; undefined when none answers there within 3 s.

@@ -22,10 +22,10 @@ const appSchema = z.looseObject({
 });
 const runFileSchema = z.looseObject({ common: z.looseObject({}), apps: z.array(appSchema) });
 
-export type RunFile = z.infer<typeof runFileSchema>;
+type RunFile = z.infer<typeof runFileSchema>;
 
 /** One app of the run file: `name` is its app-id, or `<app-id>-2` for a second replica. */
-export interface App {
+interface App {
   name: string;
   appId: string;
   ports: Record<(typeof portFields)[number], number>;

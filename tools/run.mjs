@@ -20,10 +20,9 @@ const COMMANDS = [
   'configuration',
   'audit:ledger',
   'test',
-  'bench:allocation',
-  'bench:tasks',
-  'bench:ledger',
+  'bench',
   'licences',
+  'mutate',
 ];
 if (!COMMANDS.includes(command)) stop(`Unknown command "${command}": one of ${COMMANDS.join(', ')}.`);
 
@@ -37,9 +36,7 @@ compile();
 process.argv.splice(2, process.argv.length, ...rest);
 const PROGRAMS = {
   'audit:ledger': 'tools/audit-ledger.js',
-  'bench:allocation': 'test/bench/allocation/bench.js',
-  'bench:tasks': 'test/bench/tasks/bench.js',
-  'bench:ledger': 'test/bench/ledger/bench.js',
+  bench: 'test/bench/bench.js',
 };
 const program = PROGRAMS[command] ?? `tools/${command}.js`;
 createRequire(import.meta.url)(path.join(root, 'dist', program));

@@ -1,6 +1,7 @@
 // npm start: brings the whole system up on this machine, and down again at Ctrl-C. The order is the story below.
 import fs from 'node:fs';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type Docker from 'dockerode';
 import { banner } from './banner';
 import { startChain } from './chain';
@@ -25,41 +26,41 @@ import { readyMadeTokens } from './tokens';
 import { ensureToolchain } from './toolchain';
 
 const READY_MS = 90_000;
+const LOOK_FOR_DOCKER_MS = 3_000;
 
 async function bringUp(instance: Instance, stopping: () => boolean): Promise<void> {
   const secrets = instanceSecrets(instance);
   const runs = (appId: string): boolean => instance.apps.some((app) => app.appId === appId);
   const docker = runs('task-runner') ? findDocker() : undefined;
   // not waited for: with a cold Go cache the image takes longer than all the rest, and only tasks of the type demo need it
-  if (docker) {
-    void step(
-      'Docker and the demo image',
-      async () => prepareDocker(instance, await docker),
-      (text) => text,
-    );
-  }
+  if (docker) void prepareDocker(instance, docker, stopping);
+  // what is started after the stop has looked round would stay behind
+  const unlessStopping = <T>(work: () => T): T => {
+    if (stopping()) throw new Failure('stopped while it was starting');
+    return work();
+  };
   const postgres = step(
     'PostgreSQL',
     () => startPostgres(instance, secrets.postgresPassword),
     source('DATABASE_URL', instance.ports.postgres),
   );
   const chain = runs('blockchain-forwarder')
-    ? step('chain and contract', () => startChain(instance), source('EVM_RPC_URL', instance.ports.chain))
+    ? postgres.then(({ url }) =>
+        unlessStopping(() =>
+          step('chain and contract', () => startChain(instance, url), source('EVM_RPC_URL', instance.ports.chain)),
+        ),
+      )
     : undefined;
   const toolchain = step(
     'Dapr and nats-server',
     () => ensureToolchain({ nats: !process.env.NATS_URL }),
     (tools) => tools.daprd,
   );
-  const nats = toolchain.then((tools) => {
-    // what is started after the stop has looked round would stay behind
-    if (stopping()) throw new Failure('stopped while it was starting');
-    return step(
-      'broker and streams',
-      () => startNats(instance, tools.natsServer),
-      source('NATS_URL', instance.ports.nats),
-    );
-  });
+  const nats = toolchain.then((tools) =>
+    unlessStopping(() =>
+      step('broker and streams', () => startNats(instance, tools.natsServer), source('NATS_URL', instance.ports.nats)),
+    ),
+  );
   const [{ url: databaseUrl }, { url: natsUrl }, evm, tools] = await Promise.all([postgres, nats, chain, toolchain]);
   if (stopping()) return;
 
@@ -82,10 +83,32 @@ async function bringUp(instance: Instance, stopping: () => boolean): Promise<voi
   console.log(banner(info, { runDir: path.relative(process.cwd(), instance.runDir), elapsed: elapsed(), tasks }));
 }
 
-/** Uses the engine that is there; without one all but tasks works. Never fails: says how it is. */
-async function prepareDocker(instance: Instance, docker: Docker | undefined): Promise<string> {
-  if (!docker)
-    return 'no engine answers, so tasks answer 503 runtime.unavailable: start a Docker Engine, or set DOCKER_HOST';
+/** Uses the engine that is there, or the one that comes later; without one all but tasks works. Never fails: says how it is. */
+async function prepareDocker(
+  instance: Instance,
+  found: Promise<Docker | undefined>,
+  stopping: () => boolean,
+): Promise<void> {
+  let docker = await found;
+  if (!docker) {
+    say(
+      'Docker: no engine answers, so tasks answer 503 runtime.unavailable: start a Docker Engine, or set DOCKER_HOST',
+    );
+  }
+  while (!docker) {
+    await sleep(LOOK_FOR_DOCKER_MS);
+    if (stopping()) return;
+    docker = await findDocker();
+  }
+  const engine = docker;
+  await step(
+    'Docker and the demo image',
+    () => readyForTasks(instance, engine),
+    (text) => text,
+  );
+}
+
+async function readyForTasks(instance: Instance, docker: Docker): Promise<string> {
   const closed = await closeTasksOff(instance.label);
   const fence = closed
     ? 'this host is closed off from tasks'

@@ -9,12 +9,14 @@ import { provideDocker } from './docker-engine';
 import { explain, Failure } from './failure';
 import { root } from './instance';
 import { provideSshServer } from './ssh-server';
+import { jestResultsSchema, tooSlow } from './test-times';
 
 const totalsSchema = z.looseObject({
   numPassedTests: z.number(),
   numFailedTests: z.number(),
   numPendingTests: z.number(),
   success: z.boolean(),
+  testResults: jestResultsSchema,
 });
 
 interface Totals {
@@ -34,23 +36,10 @@ let stopDocker = (): Promise<void> => Promise.resolve();
 const STEPS: Step[] = [
   { name: 'eslint', run: () => command('eslint', '.', '--max-warnings', '0') },
   { name: 'prettier', run: () => command('prettier', '--check', '--log-level', 'warn', '.') },
-  {
-    name: 'borders (dependency-cruiser)',
-    run: () =>
-      command(
-        'depcruise',
-        '--config',
-        '.dependency-cruiser.cjs',
-        '--output-type',
-        'err-long',
-        'services',
-        'shared',
-        'tools',
-        'test',
-      ),
-  },
+  { name: 'house: borders, dead code, duplicates, graph', run: () => command('npm', 'run', 'house') },
   { name: 'typecheck', run: () => command('tsc', '--noEmit') },
-  { name: 'unit and integration tests', run: () => jest('unit') },
+  { name: 'unit tests', run: () => jest('unit') },
+  { name: 'proofs', run: () => jest('proofs') },
   {
     name: 'Docker Engine',
     run: async () => {
@@ -69,7 +58,7 @@ const STEPS: Step[] = [
 ];
 
 function command(name: string, ...args: string[]): undefined {
-  const { status, signal } = spawnSync(bin(name), args, { cwd: root, stdio: 'inherit' });
+  const { status, signal } = spawnSync(name === 'npm' ? name : bin(name), args, { cwd: root, stdio: 'inherit' });
   if (status !== 0) throw new Failure(`${name}: ${signal ?? `exit code ${status}`} (see above)`);
   return undefined;
 }
@@ -85,8 +74,10 @@ function jest(project: string, ...args: string[]): Totals {
   const result = totalsSchema.parse(JSON.parse(fs.readFileSync(file, 'utf8')));
   fs.rmSync(file);
   const skipped = process.env.CI ? result.numPendingTests : 0;
+  const slow = tooSlow(project, result.testResults, root);
+  for (const sentence of slow) console.error(sentence);
   // a suite that does not even load counts no failed test
-  const failed = result.numFailedTests + skipped;
+  const failed = result.numFailedTests + skipped + slow.length;
   return { passed: result.numPassedTests, failed: failed === 0 && (status !== 0 || !result.success) ? 1 : failed };
 }
 

@@ -44,8 +44,6 @@ export const configShape = {
     .meta({ description: 'longest wait of a sink that does not work until its next attempt' }),
 };
 
-export type ForwarderConfig = ReturnType<typeof forwarderConfig>;
-
 /** @throws ConfigError naming every fault; half a configuration of a sink is one */
 export function forwarderConfig(environment: NodeJS.ProcessEnv) {
   const config = readConfig(configShape, environment);

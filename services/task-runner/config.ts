@@ -68,8 +68,6 @@ export const configShape = {
     }),
 };
 
-export type Config = ReturnType<typeof configure>;
-
 /** @throws ConfigError that lists every fault */
 export function configure(environment: NodeJS.ProcessEnv) {
   return readConfig(configShape, environment);

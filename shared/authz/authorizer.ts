@@ -59,9 +59,14 @@ function kindOf(object: string, named: ReadonlySet<string>): string {
 
 /**
  * Reads model and policies, and takes over a changed policy file within two seconds.
+ * @param everyMs how often it looks at the file
  * @throws when a file is missing or faulty at start; later a faulty file is logged and the old rules stay in force.
  */
-export async function createAuthorizer(files: { model: string; policy: string }, logger: Logger): Promise<Authorizer> {
+export async function createAuthorizer(
+  files: { model: string; policy: string },
+  logger: Logger,
+  everyMs = 1_000,
+): Promise<Authorizer> {
   let rules = await loadRules(files.model, files.policy);
   /** What the rules in force said, by kind of object: a decision of Casbin costs 30 µs. */
   const decisions = new Map<string, boolean>();
@@ -81,7 +86,7 @@ export async function createAuthorizer(files: { model: string; policy: string },
     );
   };
   // polling also sees the symlink swap by which Kubernetes replaces a mounted file
-  watchFile(files.policy, { interval: 1_000, persistent: false }, reload);
+  watchFile(files.policy, { interval: everyMs, persistent: false }, reload);
   return {
     allows: (who, object, permission) => {
       const question = JSON.stringify([who.sub, who.roles, kindOf(object, rules.named), permission]);

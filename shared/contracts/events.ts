@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { capacity, duration, timestamp, uuid } from './fields';
+import { toldOfTask } from './task';
 
 /**
  * Every event that crosses a service border. Publisher and consumer parse with the same schema; a schema is only ever
@@ -8,8 +9,7 @@ import { capacity, duration, timestamp, uuid } from './fields';
 
 const taskFields = {
   taskId: uuid,
-  userId: uuid,
-  serviceType: z.string(),
+  ...toldOfTask,
   /** When the container was ready; null when it never was. */
   startTime: timestamp.nullable(),
   /** The pool units that the task held while it ran. */

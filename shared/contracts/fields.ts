@@ -7,6 +7,11 @@ export const uuid = z.uuid().toLowerCase().meta({ example: '0b0f9a52-4c0e-4f5e-9
 
 /** RFC 3339 in UTC with milliseconds, for example `2026-11-23T09:30:00.000Z`. */
 export const timestamp = z.iso.datetime().meta({ example: '2026-11-23T09:30:00.000Z' });
+/** A moment that a caller gives, RFC 3339 in any zone; parsed, it is in UTC with milliseconds, as stored ones are. */
+export const instant = z.iso
+  .datetime({ offset: true })
+  .transform((time) => new Date(time).toISOString())
+  .meta({ example: '2026-11-23T09:30:00Z' });
 
 /** ISO 8601 duration as `shared/contracts/duration.ts` writes it, for example `PT1H3M20S`. */
 export const duration = z

@@ -1,7 +1,7 @@
 import { AsyncResource } from 'node:async_hooks';
 import { endsUse, USAGE_ENDED, type CloudEvent, type EventData, type EventType } from '../contracts/events';
 import { messageOf } from '../errors';
-import type { Metrics } from '../http/metrics';
+import type { Metrics } from '../metrics';
 import { currentContext } from '../logging/context';
 import type { Logger } from '../logging/logger';
 import { bundlesOf } from './bundles';

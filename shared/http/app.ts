@@ -13,7 +13,7 @@ import { AppError, invalid, messageOf, type FieldFault } from '../errors';
 import { currentContext, withContext } from '../logging/context';
 import type { Logger } from '../logging/logger';
 import { docsPage } from './docs-page';
-import type { Metrics } from './metrics';
+import type { Metrics } from '../metrics';
 import { negotiate } from './negotiation';
 import { openApiDocument } from './openapi';
 import { toProblem } from './problem';
@@ -52,8 +52,11 @@ export function createApp(options: AppOptions): Express {
   app.get('/metrics', async (_request, response) => {
     response.type(options.metrics.registry.contentType).send(await options.metrics.registry.metrics());
   });
-  const document = openApiDocument(options.service, options.routes);
-  app.get('/openapi.json', (_request, response) => void response.json(document));
+  // made when it is first asked for: it takes longer than all the rest of this
+  let document: object | undefined;
+  app.get('/openapi.json', (_request, response) => {
+    response.json((document ??= openApiDocument(options.service, options.routes)));
+  });
   app.use('/docs', docsPage(options.service));
   app.use(() => {
     throw new AppError(
@@ -93,6 +96,8 @@ function begin({ logger, metrics }: AppOptions): RequestHandler {
           activity: `${request.method} ${route.path}`,
           who: response.locals['who'] ?? 'unknown',
           resource: request.path,
+          // so that the whole story of a thing is found by its id
+          created: response.getHeader('location'),
           result: response.locals['code'] ?? 'ok',
           status: response.statusCode,
           ms: Math.round(ms * 10) / 10,

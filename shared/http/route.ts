@@ -5,7 +5,7 @@ import type { Identity } from '../authz/authenticator';
  * One endpoint, declared once: the router, the access check, the validation and the OpenAPI document all read this.
  * `access` has no default, so that a forgotten check does not compile.
  */
-export type Access =
+type Access =
   /** Anybody, without a token. */
   | 'public'
   /** The own sidecar only, which proves itself by the app API token; `callers` names the app-ids that may invoke it. */

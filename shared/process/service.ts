@@ -5,7 +5,7 @@ import { ensureSchema } from '../dapr/schema';
 import { connectSidecar, type Sidecar } from '../dapr/sidecar';
 import { messageOf, unavailable } from '../errors';
 import { createApp } from '../http/app';
-import { createMetrics, type Metrics } from '../http/metrics';
+import { createMetrics, type Metrics } from '../metrics';
 import { createRateLimit } from '../http/rate-limit';
 import type { Route } from '../http/route';
 import { serverOf } from '../http/server';

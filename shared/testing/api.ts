@@ -4,7 +4,7 @@ import jwt from 'jsonwebtoken';
 import { createAuthenticator } from '../authz/authenticator';
 import { createAuthorizer, type Authorizer } from '../authz/authorizer';
 import { createApp } from '../http/app';
-import { createMetrics } from '../http/metrics';
+import { createMetrics } from '../metrics';
 import { createRateLimit } from '../http/rate-limit';
 import type { Route } from '../http/route';
 import { silentLogger, type Logger } from '../logging/logger';
@@ -16,6 +16,7 @@ const KEY = createSecretKey(Buffer.from(TEST_SECRET));
 
 // one for all: each watches the policy file
 let authorizer: Promise<Authorizer> | undefined;
+afterAll(async () => (await authorizer)?.close());
 
 export async function testApp(
   routes: readonly Route[],

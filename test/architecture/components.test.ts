@@ -40,6 +40,11 @@ test.each(files)('%s: one document, for named services that exist, without host 
   expect(withoutComments).not.toMatch(/:\/\/|localhost|127\.0\.0\.1|password|\bhost=/);
 });
 
+test.each(['README.md', 'docs/calling-through-dapr.md'])('%s names every event, for who wants to subscribe', (page) => {
+  const text = readFileSync(page, 'utf8');
+  expect(Object.keys(eventData).filter((type) => !text.includes(`\`${type}\``))).toEqual([]);
+});
+
 test('every subscription delivers to a route that the forwarder has, and no route waits in vain', () => {
   const routes = eventRoutes({ logger: silentLogger } as never).map(({ path }) => path);
   expect([...new Set(subscriptions.map((each) => each.routes.default))].sort()).toEqual([...routes].sort());

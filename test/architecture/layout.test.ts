@@ -65,6 +65,13 @@ test('nothing is left undone or switched off in silence', () => {
   expect(sources.filter((file) => marks.test(readFileSync(file, 'utf8')))).toEqual([]);
 });
 
+test('a test with a chain, a compiler or processes of its own is a proof, and named so', () => {
+  const real = /from '(node:child_process|.*\/(anvil|anchor-run))'|import\('(solc|esbuild)'\)/;
+  const units = sources.filter((file) => /(?<!\.proof)\.test\.ts$/.test(file) && !file.startsWith('test/e2e/'));
+  expect(units.length).toBeGreaterThan(100);
+  expect(units.filter((file) => real.test(readFileSync(file, 'utf8')))).toEqual([]);
+});
+
 test('only main.ts makes adapters, beside adapters themselves and tests', () => {
   const makes = /new (Dapr|Docker|Evm|Http|Memory)[A-Z]\w+\(/;
   const elsewhere = sources.filter(

@@ -14,13 +14,6 @@ export async function times(count: number, once: () => Promise<number>): Promise
   return { count, seconds: total / 1000, latencies: latencies.sort((a, b) => a - b) };
 }
 
-const perSecond = ({ count, seconds }: Measurement): number => count / seconds;
-
 export function percentile({ latencies }: Pick<Measurement, 'latencies'>, fraction: number): number {
   return latencies[Math.min(latencies.length - 1, Math.floor(latencies.length * fraction))] ?? Number.NaN;
-}
-
-export function shown(measurement: Measurement): string {
-  const [median, late] = [percentile(measurement, 0.5), percentile(measurement, 0.99)];
-  return `${perSecond(measurement).toFixed(1).padStart(8)}/s   median ${median.toFixed(1)} ms, 99 % ${late.toFixed(1)} ms (${measurement.count} in ${measurement.seconds.toFixed(1)} s)`;
 }

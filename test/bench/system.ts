@@ -1,8 +1,10 @@
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
+import { Client } from 'pg';
 import { devInfoFile, devInfoSchema, type DevInfo } from '../../tools/dev-info';
 import { currentInstance, root, type Instance } from '../../tools/instance';
 import { until } from '../../tools/progress';
+import { ranOn } from './run';
 
 /** Brings an instance of its own up, from nothing, beside whatever else runs, and takes it down again. */
 export async function withSystem<T>(
@@ -20,6 +22,11 @@ export async function withSystem<T>(
     detached: true,
   });
   const ended = new Promise<void>((resolve) => tool.on('exit', () => resolve()));
+  const stop = (): void => {
+    if (!tool.killed) tool.kill('SIGTERM'); // a second one would cut its stop short
+    void ended.then(() => process.exit(130));
+  };
+  process.on('SIGINT', stop).on('SIGTERM', stop);
   try {
     if (
       !(await until(() => tool.exitCode !== null || fs.existsSync(devInfoFile(instance)), 180_000)) ||
@@ -27,9 +34,23 @@ export async function withSystem<T>(
     ) {
       throw new Error('the system did not come up (see above)');
     }
-    return await work(devInfoSchema.parse(JSON.parse(fs.readFileSync(devInfoFile(instance), 'utf8'))), instance);
+    const system = devInfoSchema.parse(JSON.parse(fs.readFileSync(devInfoFile(instance), 'utf8')));
+    await noteVersions(system);
+    return await work(system, instance);
   } finally {
+    process.off('SIGINT', stop).off('SIGTERM', stop);
     tool.kill('SIGTERM');
     await ended;
   }
+}
+
+async function noteVersions({ databaseUrl, services, daprApiToken }: DevInfo): Promise<void> {
+  const database = new Client({ connectionString: databaseUrl });
+  await database.connect();
+  const { rows } = await database.query<{ server_version: string }>('SHOW server_version');
+  await database.end();
+  ranOn('PostgreSQL', rows[0]!.server_version);
+  const sidecar = Object.values(services)[0]!.daprHttpUrl;
+  const answer = await fetch(`${sidecar}/v1.0/metadata`, { headers: { 'dapr-api-token': daprApiToken } });
+  ranOn('Dapr', ((await answer.json()) as { runtimeVersion: string }).runtimeVersion);
 }

@@ -7,6 +7,7 @@ import { instanceSecrets } from '../../tools/secrets';
 import { AUDIENCE, ISSUER } from '../../tools/tokens';
 import type { Route } from '../../shared/http/route';
 import { ALL_ROUTES, pathOf, ROUTES } from '../architecture/route-tables';
+import { SHIPPED_ROLES } from '../architecture/shipped-roles';
 import { e2eInstance } from './support/e2e-instance';
 import { openIdentityService, type IdentityService } from './support/identity-service';
 import { startAlone, type LoneService } from './support/lone-service';
@@ -83,65 +84,12 @@ describe.each(closed)('$name', (row) => {
   });
 });
 
-/** What the shipped roles may do, as the source documents and the spec say it. */
-const SHIPPED: Record<string, string[]> = {
-  'resource-pool-owner': [
-    'allocation_candidate:list',
-    'allocation_request:list',
-    'allocation_request:get',
-    'allocation_request:delete',
-    'resource_pool:create',
-    'resource_pool:delete',
-    'resource_pool:get',
-    'resource_pool:list',
-    'resource_pool:update',
-    'resource_allocation:delete',
-    'resource_allocation:get',
-    'resource_allocation:list',
-  ],
-  service: [
-    'allocation_candidate:list',
-    'allocation_request:list',
-    'allocation_request:get',
-    'allocation_request:delete',
-    'resource_pool:get',
-    'resource_pool:list',
-    'allocation_group:create',
-    'allocation_group:delete',
-    'allocation_group:get',
-    'resource_allocation:update',
-    'resource_allocation:create',
-    'resource_allocation:delete',
-    'resource_allocation:get',
-    'resource_allocation:list',
-    'ledger:get',
-    'usage:get',
-    'usage:list',
-    'usage:verify',
-  ],
-  user: [
-    'resource_pool:get',
-    'resource_pool:list',
-    'task:create',
-    'task:delete',
-    'task:get',
-    'task:list',
-    'task:update',
-    'ledger:get',
-    'usage:get',
-    'usage:list',
-    'usage:verify',
-    'volume:delete',
-    'volume:list',
-  ],
-};
-
-test.each(Object.keys(SHIPPED))('%s is let into exactly the routes of its permissions', async (role) => {
+test.each(Object.keys(SHIPPED_ROLES))('%s is let into exactly the routes of its permissions', async (role) => {
   const token = tokenFor(randomUUID(), role);
   for (const row of closed) {
     expect([row.name, isLetIn(await knock(row, bearing(token)))]).toEqual([
       row.name,
-      SHIPPED[role]!.includes(permissionOf(row)!),
+      SHIPPED_ROLES[role]!.includes(permissionOf(row)!),
     ]);
   }
 });

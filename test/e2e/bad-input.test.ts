@@ -161,7 +161,7 @@ describe('paths and queries', () => {
     ['GET', 'blockchain-forwarder/api/usage/ID', 'params.id'],
     ['GET', 'blockchain-forwarder/api/usage/ID/verify', 'params.id'],
     ['GET', 'blockchain-forwarder/api/usage/ID/receipt', 'params.id'],
-    ['POST', 'blockchain-forwarder/api/usage/dead_letters/ID/replay', 'params.id'],
+    ['POST', 'blockchain-forwarder/api/usage/dead-letters/ID/replay', 'params.id'],
   ] as const;
 
   test.each(WITH_ID)('%s %s: an id that is none is named', async (method, to, field) => {
@@ -184,7 +184,7 @@ describe('paths and queries', () => {
     'allocation/resource_pools/POOL/allocations',
     'task-runner/api/tasks',
     'blockchain-forwarder/api/usage',
-    'blockchain-forwarder/api/usage/dead_letters',
+    'blockchain-forwarder/api/usage/dead-letters',
   ])('%s: bad paging and unknown filters are named', async (to) => {
     const list = (query: string) => call('GET', `${to.replace('POOL', poolId)}?${query}`, { token: admin });
     for (const limit of ['0', '-1', '1001', '1.5', 'many', ''])

@@ -27,7 +27,7 @@ const post = (path: string, body: object = {}, headers: Record<string, string> =
 const get = async (path: string) => (await call('GET', `${USAGE}/${path}`, { token: admin })).body as Letter;
 
 async function lettersOf(eventId: string, query = ''): Promise<Letter[]> {
-  const answer = await call('GET', `${USAGE}/dead_letters?eventId=${eventId}${query}`, { token: admin });
+  const answer = await call('GET', `${USAGE}/dead-letters?eventId=${eventId}${query}`, { token: admin });
   expect(answer.status).toBe(200);
   return answer.body as Letter[];
 }
@@ -53,12 +53,12 @@ test('when an event is replayed that still does not fit, then its letter stays o
   await publishRaw('usage.ended', poison);
   const { id, state } = await letterOf(poison);
   expect(state).toBe('open');
-  expect((await post(`dead_letters/${id}/replay`)).body).toMatchObject({
+  expect((await post(`dead-letters/${id}/replay`)).body).toMatchObject({
     result: 'failed',
     letter: { state: 'open', reason: 'event.invalid', handling: [{ by: adminId, result: 'failed' }] },
   });
   const reason = 'a test of the publisher';
-  const drops = await Promise.all([1, 2].map(() => post(`dead_letters/${id}/drop`, { reason })));
+  const drops = await Promise.all([1, 2].map(() => post(`dead-letters/${id}/drop`, { reason })));
   expect(drops.map(({ status }) => status).sort()).toEqual([200, 409]);
   expect(await lettersOf(poison.id, '&state=dropped')).toMatchObject([
     { id, handling: [{ action: 'replay' }, { action: 'drop', detail: reason }] },
@@ -81,7 +81,7 @@ test('when an event fits now, then its replay makes one record, also by two at o
   await publishRaw('usage.ended', { ...good, data: { ...good.data, stopTime: 7 } });
   const { id } = await letterOf(good);
   await mended(id, good);
-  const replays = await Promise.all([1, 2].map(() => post(`dead_letters/${id}/replay`)));
+  const replays = await Promise.all([1, 2].map(() => post(`dead-letters/${id}/replay`)));
   for (const { status, body } of replays) {
     expect(status).toBe(200);
     expect(['recorded', 'known']).toContain((body as { result: string }).result);
@@ -97,7 +97,7 @@ test('when all open letters are replayed, then the cursor leads through all of t
   await mended((await letterOf(good)).id, good);
   let replayed = 0;
   for (let cursor: string | null | undefined; cursor !== null;) {
-    const { status, body } = await post('dead_letters/replay', { reason: 'event.invalid', limit: 1, cursor });
+    const { status, body } = await post('dead-letters/replay', { reason: 'event.invalid', limit: 1, cursor });
     expect(status).toBe(200);
     const counts = body as { replayed: number; failed: number; left: number; cursor: string | null };
     expect(counts.replayed + counts.failed).toBe(1);
@@ -115,7 +115,7 @@ test('when a record has a quarantined event, then it tells so, and a correction,
   const before = await get(event.id);
   await publishRaw('usage.ended', { ...event, data: { ...event.data, stopTime: '2026-01-01T12:00:00.000Z' } });
   const { id } = await letterOf(event);
-  expect((await post(`dead_letters/${id}/replay`)).body).toMatchObject({ result: 'quarantined' });
+  expect((await post(`dead-letters/${id}/replay`)).body).toMatchObject({ result: 'quarantined' });
   expect(await get(event.id)).toMatchObject({ openLetters: 1, record: before['record'] });
 
   const body = { endedAt: '2026-01-01T12:00:00Z', reason: 'the first event came too early' };
@@ -134,7 +134,7 @@ test('when a record has a quarantined event, then it tells so, and a correction,
     code: 'usage.already_corrected',
     correctedBy: made!.id,
   });
-  expect((await post(`dead_letters/${id}/drop`, { reason: 'corrected' })).status).toBe(200);
+  expect((await post(`dead-letters/${id}/drop`, { reason: 'corrected' })).status).toBe(200);
 });
 
 test('when two different corrections of a record come at once, then one is made', async () => {
@@ -155,5 +155,5 @@ test('when a user tries, then 403', async () => {
   const path = `${USAGE}/${randomUUID()}/corrections`;
   const body = { capacity: 1, reason: 'mine' };
   expect((await call('POST', path, { token: asUser, body })).status).toBe(403);
-  expect((await call('POST', `${USAGE}/dead_letters/replay`, { token: asUser, body: {} })).status).toBe(403);
+  expect((await call('POST', `${USAGE}/dead-letters/replay`, { token: asUser, body: {} })).status).toBe(403);
 });

@@ -1,9 +1,7 @@
 import { spawn } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import path from 'node:path';
 import { root } from '../../tools/instance';
 import { E2E } from './support/e2e-instance';
-import { forE2e, kindOf, stepsOf } from './support/documents';
+import { DOCUMENTS, forE2e, kindOf, stepsOf } from './support/documents';
 
 /** Issue 3, G20 and 24: what README and docs tell a reader to run is run, and shows what they say that it shows. */
 
@@ -11,15 +9,6 @@ jest.setTimeout(180_000);
 
 /** Blocks that bring up or test a whole system of their own: start-stop.test.ts and CI run these. */
 const ELSEWHERE = ['npm start', 'npm test'];
-
-function markdown(folder: string): string[] {
-  return readdirSync(path.join(root, folder), { withFileTypes: true }).flatMap((entry) => {
-    const name = path.join(folder, entry.name);
-    if (entry.isDirectory()) return ['node_modules', 'dist', 'test'].includes(entry.name) ? [] : markdown(name);
-    return name.endsWith('.md') ? [name] : [];
-  });
-}
-const DOCUMENTS = ['README.md', ...['docs', 'services', 'shared', 'deploy'].flatMap(markdown)];
 
 /** Ends a shell that took too long, and what a block that failed half-way left running. */
 function endGroup(pid: number | undefined): void {
@@ -66,24 +55,3 @@ test.each(DOCUMENTS.filter((file) => stepsOf(file).some(({ commands }) => !ELSEW
     }
   },
 );
-
-test.each(DOCUMENTS)('%s: every link leads somewhere', (file) => {
-  const text = readFileSync(path.join(root, file), 'utf8').replace(/```[\s\S]*?```/g, '');
-  const links = [...text.matchAll(/\]\(([^)#]+)(#[^)]*)?\)/g)]
-    .map((match) => match[1]!)
-    .filter((link) => !/^\w+:/.test(link));
-  expect(links.filter((link) => !existsSync(path.join(root, path.dirname(file), link)))).toEqual([]);
-});
-
-test('files that the documents name exist', () => {
-  const missing = DOCUMENTS.flatMap((file) => {
-    const text = readFileSync(path.join(root, file), 'utf8');
-    const named = [...text.matchAll(/`((?:services|shared|components|tools|test|docs|deploy)\/[\w./-]+\.\w+)`/g)].map(
-      (match) => match[1]!,
-    );
-    return named
-      .filter((name) => ![root, path.join(root, path.dirname(file))].some((from) => existsSync(path.join(from, name))))
-      .map((name) => `${file}: ${name}`);
-  });
-  expect(missing).toEqual([]);
-});

@@ -1,3 +1,4 @@
+// Slow: the database and the broker are away for 20 s each.
 import { randomUUID } from 'node:crypto';
 import fs from 'node:fs';
 import { runningPid, signal } from '../../tools/processes';

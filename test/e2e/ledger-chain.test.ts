@@ -9,7 +9,7 @@ import { OwnSystem } from './support/own-system';
 import { eventually } from './support/system';
 import { publishAt, taskStopped } from './support/usage';
 
-/** Issue 6: the running service with a real chain that misbehaves. Each rule by itself: evm-anchor-mishaps.test.ts. */
+/** Issue 6: the running service with a real chain that misbehaves. Each rule by itself: evm-anchor-mishaps.proof.test.ts. */
 
 jest.setTimeout(180_000);
 

@@ -1,3 +1,4 @@
+// Slow: everything that the ledger stands on is killed in turn, and each part comes back by itself.
 import { spawnSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { eventOf, toReleasedRow } from '../../services/allocation/adapters/rows';
@@ -79,7 +80,7 @@ function ended(n: number): Ended {
   return {
     key: `allocation||allocation:${allocation.id}`,
     row: toReleasedRow({ ...allocation, ...end }),
-    event: eventOf({ kind: 'released', allocation, ...end } as Parameters<typeof eventOf>[0]),
+    event: eventOf({ kind: 'released', allocation, ...end } as Parameters<typeof eventOf>[0])!,
   };
 }
 

@@ -90,6 +90,7 @@ describe('with a Seq that takes what it gets', () => {
         resource: `/resource_pools/${told.poolId}/allocations`,
         result: 'ok',
         status: 201,
+        created: expect.stringContaining('/allocations/'),
         ms: expect.any(Number),
         request_id: expect.stringMatching(/^[0-9a-f-]{36}$/),
         trace_id: traceId,

@@ -11,7 +11,7 @@ const userId = randomUUID();
 const asUser = tokenFor(userId, 'user');
 
 async function deadLetters(): Promise<DeadLetter[]> {
-  const answer = await call('GET', 'blockchain-forwarder/api/usage/dead_letters?limit=1000', { token: admin });
+  const answer = await call('GET', 'blockchain-forwarder/api/usage/dead-letters?limit=1000', { token: admin });
   expect(answer.status).toBe(200);
   return answer.body as DeadLetter[];
 }
@@ -94,5 +94,5 @@ test('when events are huge, of the far future or of antiquity, or hold text with
 });
 
 test('when a user asks for the dead letters, then 403', async () => {
-  expect((await call('GET', 'blockchain-forwarder/api/usage/dead_letters', { token: asUser })).status).toBe(403);
+  expect((await call('GET', 'blockchain-forwarder/api/usage/dead-letters', { token: asUser })).status).toBe(403);
 });

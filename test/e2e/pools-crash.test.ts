@@ -1,3 +1,4 @@
+// Slow: services are killed while they work, and start again.
 import { randomUUID } from 'node:crypto';
 import type { EventType } from '../../shared/contracts/events';
 import { eventsOf } from './support/event-stream';

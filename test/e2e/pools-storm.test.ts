@@ -1,3 +1,4 @@
+// Slow: a minute of storm, in which everything is killed twenty times.
 import { randomUUID } from 'node:crypto';
 import { eventsOf } from './support/event-stream';
 import { as, faultsInTheBooks, idOf, poolInput, replicas, SERVICE, tally } from './support/pools';

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { as, codeOf, createPool, idOf, invoke, poolInput, SERVICE, tally, type Role } from './support/pools';
+import { sql } from './support/database';
 import { system, type Answer } from './support/system';
 
 /** Issue 3, B5: the nine endpoints of pools and allocations, on the running system, through sidecars. */
@@ -191,5 +192,23 @@ describe('Idempotency-Key', () => {
     expect(codeOf(await as('owner', 'POST', POOLS, poolInput({ name: 'other' }), key))).toBe(
       '422 request.idempotency_key_reused',
     );
+  });
+
+  test('is remembered for 24 hours, with the pool and with the allocation', async () => {
+    const key = { 'Idempotency-Key': randomUUID() };
+    const id = idOf(await as('owner', 'POST', POOLS, poolInput(), key));
+    const allocated = idOf(
+      await as('service', 'POST', `allocation/resource_pools/${id}/allocations`, allocation(1), key),
+    );
+    const rows = await sql<{ app: string; hours: number }>(
+      `SELECT split_part(key, '||', 1) AS app,
+           round(extract(epoch FROM expires_at - coalesce(updated_at, created_at)) / 3600)::int AS hours
+         FROM state WHERE key LIKE '%||idempotency:%' AND convert_from(value, 'UTF8') ~ $1 ORDER BY key`,
+      [`${id}|${allocated}`],
+    );
+    expect(rows).toEqual([
+      { app: 'allocation', hours: 24 },
+      { app: 'resource-pool', hours: 24 },
+    ]);
   });
 });

@@ -1,3 +1,4 @@
+// Slow: whole systems are started and stopped.
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import net from 'node:net';
@@ -7,6 +8,7 @@ import { type DevInfo } from '../../tools/dev-info';
 import { root } from '../../tools/instance';
 import { commandLine, runningPid, signal } from '../../tools/processes';
 import { until } from '../../tools/progress';
+import { DockerRelay } from './support/docker-relay';
 import { E2E_PORT_OFFSET } from './support/e2e-instance';
 import { listeningAddresses, processesOf } from './support/processes';
 import { cleanInstance, runStart, untilReady, type StartTool } from './support/start-tool';
@@ -175,21 +177,29 @@ describe('npm start', () => {
     expect(left()).toEqual([]);
   });
 
-  test('without a Docker Engine everything but tasks works, and tasks answer 503', async () => {
-    await start({ DOCKER_HOST: 'unix:///no/such/engine.sock' });
+  test('without a Docker Engine everything but tasks works, and tasks answer 503; when one comes, they work', async () => {
+    const relay = new DockerRelay();
+    await start({ DOCKER_HOST: relay.dockerHost });
     expect(tool.output()).toContain('no engine answers, so tasks answer 503');
     expect(await poolNames()).toEqual(['local-cpu']);
-    const response = await fetch(`${info.services['task-runner']?.url}/api/tasks`, {
-      method: 'POST',
-      headers: { authorization: `Bearer ${info.tokens.user}`, 'content-type': 'application/json' },
-      body: JSON.stringify({ userId: '00000000-0000-4000-8000-000000000004', serviceType: 'demo' }),
-    });
+    const startTask = (): Promise<Response> =>
+      fetch(`${info.services['task-runner']?.url}/api/tasks`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${info.tokens.user}`, 'content-type': 'application/json' },
+        body: JSON.stringify({ userId: '00000000-0000-4000-8000-000000000004', serviceType: 'demo' }),
+      });
+    const response = await startTask();
     expect({ status: response.status, body: await response.json() }).toMatchObject({
       status: 503,
       body: { code: 'runtime.unavailable' },
     });
     expect(response.headers.get('retry-after')).not.toBeNull();
+
+    await relay.start();
+    const prepared = await until(() => tool.output().includes('Docker and the demo image: ready, image'), 30_000);
+    expect([prepared, (await startTask()).status]).toEqual([true, 201]);
     await stopBy('SIGTERM');
+    await relay.remove();
   });
 
   test('when a port is taken, one sentence names it and the cure', async () => {

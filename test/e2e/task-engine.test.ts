@@ -1,3 +1,4 @@
+// Slow: an engine is killed and restarted with ten tasks on it.
 import { randomUUID } from 'node:crypto';
 import { ensureDemoImage } from '../../tools/demo-image';
 import { holdOwnTaskRunner } from './support/lone-task-runner';

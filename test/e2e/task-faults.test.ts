@@ -1,3 +1,4 @@
+// Slow: services and the engine are killed, and come back by themselves.
 import { randomUUID } from 'node:crypto';
 import { DockerRelay } from './support/docker-relay';
 import { allReady, call, eventually, kill, tokenFor, type Answer } from './support/system';

@@ -1,3 +1,4 @@
+// Slow: an image with a Jupyter server is made of packages.
 import { randomUUID } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';

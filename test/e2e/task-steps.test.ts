@@ -1,3 +1,4 @@
+// Slow: 54 kills, after each of which the service starts again.
 import { randomUUID } from 'node:crypto';
 import { StepProxy, type Point } from './support/step-proxy';
 import { allReady, call, eventually, kill, tokenFor } from './support/system';

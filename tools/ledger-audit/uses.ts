@@ -26,7 +26,7 @@ const taskRow = z.object({
   outcome: z.object({ reason: z.string() }).nullable(),
 });
 
-export const allocationRow = z.object({
+const allocationRow = z.object({
   id: z.string(),
   resource_pool_id: z.string(),
   service_id: z.string(),
@@ -37,7 +37,6 @@ export const allocationRow = z.object({
   released_at: time.nullable().default(null),
   end_reason: z.string().default(''),
 });
-export type AllocationRow = z.infer<typeof allocationRow>;
 
 /** @returns a sentence's end where there was no use (yet) */
 export function useOfTask(row: unknown): Use | string {

@@ -167,9 +167,7 @@ export class DaprPoolStore implements PoolStore {
       operations.push({ upsert: key, value: toInventoryRow(inventory), etag: etag(key), ...ttl });
     }
     for (const fact of facts) operations.push(...this.operationsOf(fact, etag));
-    const events = facts.flatMap((fact) =>
-      fact.kind === 'allocated' || fact.kind === 'released' ? [eventOf(fact)] : [],
-    );
+    const events = facts.flatMap((fact) => eventOf(fact) ?? []);
     await this.sidecar.transact([...oneOperationARow(operations), ...outboxRows(events)]);
     if (events.length > 0) this.committed(events);
   }

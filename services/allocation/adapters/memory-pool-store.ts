@@ -58,17 +58,15 @@ export class MemoryPoolStore implements PoolStore {
     if (fact.kind === 'remembered') this.answers.set(fact.id, fact.answer);
     else if (fact.kind === 'request') this.asked.set(fact.request.id, fact.request);
     else if (fact.kind === 'renewed') this.allocations.set(fact.allocation.id, fact.allocation);
+    else if (fact.kind === 'allocated') this.allocations.set(fact.allocation.id, fact.allocation);
     else {
-      const { allocation } = fact;
-      if (fact.kind === 'allocated') this.allocations.set(allocation.id, allocation);
-      else {
-        this.allocations.delete(allocation.id);
-        const { releasedAt, releasedBy, reason } = fact;
-        this.released.push({ ...allocation, releasedAt, releasedBy, reason });
-        this.ended.add(allocation.id);
-      }
-      this.events.push(eventOf(fact));
+      const { allocation, releasedAt, releasedBy, reason } = fact;
+      this.allocations.delete(allocation.id);
+      this.released.push({ ...allocation, releasedAt, releasedBy, reason });
+      this.ended.add(allocation.id);
     }
+    const event = eventOf(fact);
+    if (event) this.events.push(event);
   }
 
   allocation(id: string): Promise<Allocation | undefined> {

@@ -212,8 +212,9 @@ export function toRememberedRow({ fingerprint, madeId, waits }: Remembered): z.i
 
 const SOURCE = '/allocation';
 
-/** The event that tells of a fact; its id follows from the fact, so told twice it is the same event. */
-export function eventOf(fact: Extract<PoolFact, { kind: 'allocated' | 'released' }>): CloudEvent {
+/** The event that tells of a fact, if one does; its id follows from the fact, so told twice it is the same event. */
+export function eventOf(fact: PoolFact): CloudEvent | undefined {
+  if (fact.kind !== 'allocated' && fact.kind !== 'released') return undefined;
   const { allocation, traceparent } = fact;
   const data = {
     allocation_id: allocation.id,

@@ -79,8 +79,8 @@ function carryOut(draft: Draft, order: Order): string | Made | undefined {
     case 'renew': {
       const allocation = draft.held(order.poolId, order.allocationId);
       if (allocation.taskId !== null && !order.forTask) throw heldByTask(allocation);
-      if (order.seconds === undefined && allocation.lease === null) throw notLeased(allocation);
-      const seconds = order.seconds === undefined ? (allocation.lease?.seconds ?? null) : order.seconds;
+      const seconds = order.seconds === undefined ? allocation.lease?.seconds : order.seconds;
+      if (seconds === undefined) throw notLeased(allocation);
       const renewed = { ...allocation, lease: leaseFrom(seconds, draft.now), updatedAt: draft.now };
       draft.allocations.set(renewed.id, renewed);
       draft.facts.push({ kind: 'renewed', allocation: renewed });

@@ -104,10 +104,7 @@ export function available(inventory: Inventory): number {
 }
 
 /** What no waiting will cure: the pool gives no such portion. */
-export function portionRefusal(
-  { poolId, minUnit, maxUnit, stepSize }: Inventory,
-  capacity: number,
-): AppError | undefined {
+function portionRefusal({ poolId, minUnit, maxUnit, stepSize }: Inventory, capacity: number): AppError | undefined {
   const facts = { requested: capacity, pool_id: poolId };
   if (capacity < minUnit) {
     const detail = 'The pool gives no portion as small as that; ask for min_unit or more.';

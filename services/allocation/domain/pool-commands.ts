@@ -76,7 +76,7 @@ export interface ReleaseGroupCommand {
 }
 
 /** A pool's terms as the catalogue says them; what it leaves out has its default. */
-export interface NewTerms extends Partial<Terms> {
+interface NewTerms extends Partial<Terms> {
   total: number;
   /** The catalogue's number of the change, see Inventory. */
   revision: number;

@@ -5,6 +5,7 @@ import {
   duration,
   leaseSeconds,
   priority,
+  instant,
   timestamp,
   uuid,
   waitSeconds,
@@ -50,9 +51,6 @@ function presentReleased(released: ReleasedAllocation): z.input<typeof releasedB
     released_by: released.releasedBy,
   };
 }
-
-/** To the millisecond, as times are stored and compared. */
-const instant = timestamp.transform((text) => new Date(text).toISOString());
 
 export function publicRoutes(allocations: Allocations, requests: Requests): Route[] {
   return [

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { capacityOf, DEFAULT_TERMS, type Terms } from '../../../shared/contracts/inventory';
 import { AppError } from '../../../shared/errors';
 import { inventoryRow, toInventoryRow } from '../adapters/rows';
-import { available, type OpenInventory } from '../domain/inventory';
+import { available, type OpenInventory, refusalAtHead } from '../domain/inventory';
 import type { PoolCommand } from '../domain/pool-commands';
 import {
   allocate,
@@ -65,6 +65,13 @@ describe('each rule that an allocation breaks has a code of its own, and its fac
     expect(refusalOf(terms, 5)).toEqual(expected);
   });
 
+  test('each is a conflict: the request is sound, and another time or pool may take it', () => {
+    const terms = [{ minUnit: 6 }, { maxUnit: 4 }, { stepSize: 2 }, { total: 4 }];
+    const states = (['cordoned', 'draining'] as const).map((state) => ({ state }));
+    const kinds = [...terms, ...states].map((each) => refusalAtHead(buildInventory(each), 5)?.kind);
+    expect(kinds).toEqual(kinds.map(() => 'conflict'));
+  });
+
   test('what no waiting cures is said first', () => {
     expect(refusalOf({ state: 'cordoned', minUnit: 6, total: 1 }, 5)).toMatchObject(['allocation.below_min_unit', {}]);
   });
@@ -113,18 +120,18 @@ describe('a change that leaves less than is allocated', () => {
   });
 
   test('drained: the release that brings it down to its capacity says so, and those before it do not', () => {
-    const held = [5, 20, 35].map((capacity) => buildAllocation({ capacity }));
+    const held = [5, 15, 40].map((capacity) => buildAllocation({ capacity }));
     const drain: PoolCommand = { kind: 'resize', total: 40, mode: 'drain', revision: 2 };
     let { inventory } = applied(used, drain);
     expect(inventory?.drain).toEqual({ to: 40, since: NOW, drainedAt: null });
-    const seen = held.map((one) => {
+    const seen = held.map((one, index) => {
       const before = buildState({ inventory, allocations: new Map([[one.id, one]]) });
-      inventory = decide(before, [release(one.id)], LATER).inventory;
+      inventory = decide(before, [release(one.id)], index < 2 ? LATER : '2026-11-23T11:00:00.000Z').inventory;
       return [inventory?.allocated, inventory?.drain?.drainedAt, inventory?.overAllowed];
     });
     expect(seen).toEqual([
       [55, null, true],
-      [35, LATER, false],
+      [40, LATER, false],
       [0, LATER, false],
     ]);
   });

@@ -53,8 +53,12 @@ describe('who waits', () => {
 
   test('as many as may wait do; one more is told to come later', () => {
     const pool = new Pool();
-    pool.carryOut(0, wants(10), ...Array.from({ length: MAX_WAITING }, () => wants(1)));
-    expect(pool.inventory.waiting).toHaveLength(MAX_WAITING);
+    pool.carryOut(0, wants(10), wants(1));
+    const waiting = Array.from({ length: MAX_WAITING - 1 }, (_, index) => {
+      return { ...pool.inventory.waiting[0]!, id: `${index}` };
+    });
+    pool.inventory = { ...pool.inventory, waiting };
+    expect(pool.carryOut(1, wants(1)).outcomes[0]).toMatchObject({ ok: true, waits: true });
     expect(pool.carryOut(1, wants(1)).outcomes[0]).toMatchObject({
       ok: false,
       error: { code: 'allocation.queue_full', kind: 'rate_limited', retryAfter: 5 },

@@ -1,8 +1,7 @@
 import type { Sidecar } from '../../../shared/dapr/sidecar';
-import type { DeadLetter } from '../domain/dead-letter';
 import type { Delivery, SinkState } from '../domain/delivery';
 import type { Versioned } from '../ports/ledger-store';
-import type { DeliveryWrite, OpenDelivery, SinkStore } from '../ports/sink-store';
+import type { SinkWrite, OpenDelivery, SinkStore } from '../ports/sink-store';
 import { arrivals } from './dapr-dead-letter-store';
 import { transacted } from './transacted';
 import { deadLetterKey, DELIVERY, deliveryKey, IS_DELIVERY, progressKey, sinkKey } from './usage-schema';
@@ -31,13 +30,8 @@ export class DaprSinkStore implements SinkStore {
     return row ? { delivery: row.value as Delivery, progress: rows.get(progress)?.value ?? null } : null;
   }
 
-  async write(
-    state: SinkState,
-    version: string | null,
-    deliveries: readonly DeliveryWrite[] = [],
-    letters: readonly DeadLetter[] = [],
-    handled: readonly Versioned<DeadLetter>[] = [],
-  ): Promise<boolean> {
+  async write(state: SinkState, version: string | null, more: SinkWrite = {}): Promise<boolean> {
+    const { deliveries = [], letters = [], handled = [] } = more;
     const come = await arrivals(this.sidecar, letters);
     return transacted(this.sidecar, [
       { upsert: sinkKey(state.sink), value: state, etag: version },

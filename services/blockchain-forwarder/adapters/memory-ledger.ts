@@ -5,7 +5,7 @@ import { EMPTY_LEDGER, type FullSubtree, type LedgerHead } from '../domain/ledge
 import type { StoredUsage } from '../domain/usage-record';
 import type { DeadLetterFilter, DeadLetterStore } from '../ports/dead-letter-store';
 import type { ClosedBatch, LedgerStore, Versioned } from '../ports/ledger-store';
-import type { DeliveryWrite, OpenDelivery, SinkStore } from '../ports/sink-store';
+import type { SinkWrite, OpenDelivery, SinkStore } from '../ports/sink-store';
 import type { Page, UsageFilter, UsageInLedger, UsageStore } from '../ports/usage-store';
 
 /** All stores in memory, for tests; values are copied in and out, as through a real one. */
@@ -134,13 +134,8 @@ export class MemoryLedger implements UsageStore, LedgerStore, SinkStore, DeadLet
     return answer(this.deliveries.get(keyOf({ sink, batchId })) ?? null);
   }
 
-  write(
-    state: SinkState,
-    version: string | null,
-    deliveries: readonly DeliveryWrite[] = [],
-    letters: readonly DeadLetter[] = [],
-    handled: readonly Versioned<DeadLetter>[] = [],
-  ): Promise<boolean> {
+  write(state: SinkState, version: string | null, more: SinkWrite = {}): Promise<boolean> {
+    const { deliveries = [], letters = [], handled = [] } = more;
     if ((this.sinks.get(state.sink)?.version ?? null) !== version) return answer(false);
     const isChanged = (each: Versioned<DeadLetter>) => this.letters.get(each.value.id)?.version !== each.version;
     if (handled.some(isChanged)) return answer(false);

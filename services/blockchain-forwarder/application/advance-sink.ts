@@ -106,7 +106,7 @@ async function take(
     lease: { holder, until: new Date(at + leaseMs).toISOString() },
   };
   const fresh = begun.map(({ delivery }) => ({ delivery, progress: null }));
-  if (!(await store.write(held, version, fresh))) return null;
+  if (!(await store.write(held, version, { deliveries: fresh }))) return null;
   const written = await store.state(sink.name);
   return written.value?.lease?.holder === holder ? { value: written.value, version: written.version } : null;
 }
@@ -154,7 +154,7 @@ async function settle(
     lastError: trouble?.error ?? null,
   };
   // another process has the sink now: what it does is the truth, and this step is as if it had never been
-  if (!(await store.write(ended, version, writes, letters))) return nothing(0);
+  if (!(await store.write(ended, version, { deliveries: writes, letters }))) return nothing(0);
   const advanced = writes
     .map(({ delivery }) => delivery)
     .filter(({ batchId, stage }) => before.get(batchId)?.stage !== stage);

@@ -45,27 +45,27 @@ export async function ingestEvents(bundle: Bundle, parts: IngestParts): Promise<
  * @returns what is to be kept of the events that no record can be made of
  */
 export async function takeIn({ events, invalid }: Bundle, parts: IngestParts): Promise<readonly DeadLetter[]> {
-  const batch = new Drafts(parts.now());
+  const taken = new Drafts(parts.now());
   for (const { topic, event, detail } of invalid) {
-    batch.refuse(topic, event, { reason: 'event.invalid', detail });
+    taken.refuse(topic, event, { reason: 'event.invalid', detail });
   }
   // at once: a call costs as much as fifty salts
   const salts = randomBytes(SALT_BYTES * events.length);
   for (const [at, event] of events.entries()) {
-    await batch.add(event, salts.subarray(at * SALT_BYTES, (at + 1) * SALT_BYTES));
+    await taken.add(event, salts.subarray(at * SALT_BYTES, (at + 1) * SALT_BYTES));
   }
-  const drafts = [...batch.usages.values()];
+  const drafts = [...taken.usages.values()];
   const chunks = Array.from({ length: Math.ceil(drafts.length / CHUNK) }, (_, index) =>
     drafts.slice(index * CHUNK, (index + 1) * CHUNK),
   );
   const lane = async () => {
-    for (let chunk = chunks.shift(); chunk; chunk = chunks.shift()) await commit(chunk, batch, parts);
+    for (let chunk = chunks.shift(); chunk; chunk = chunks.shift()) await commit(chunk, taken, parts);
   };
   await Promise.all(Array.from({ length: LANES }, lane));
-  return batch.letters;
+  return taken.letters;
 }
 
-async function commit(drafts: readonly Draft[], batch: Drafts, { store, newId, wakeLedger }: IngestParts) {
+async function commit(drafts: readonly Draft[], taken: Drafts, { store, newId, wakeLedger }: IngestParts) {
   for (let attempt = 0; attempt < TRIES; attempt += 1) {
     // nearly all events are new: only an insert that was refused needs a look at what is there
     const known =
@@ -75,7 +75,7 @@ async function commit(drafts: readonly Draft[], batch: Drafts, { store, newId, w
       const id = newId();
       const chunk = {
         id,
-        receivedAt: batch.receivedAt.toISOString(),
+        receivedAt: taken.receivedAt.toISOString(),
         bytes: fresh.reduce((sum, { bytes }) => sum + bytes, 0),
         entries: fresh.map(({ usage }) => [usage.record.id, usage.leaf] as const),
       };
@@ -90,7 +90,7 @@ async function commit(drafts: readonly Draft[], batch: Drafts, { store, newId, w
     }
     for (const { usage, told } of drafts) {
       const kept = (known.get(usage.record.id) ?? usage).contentHash;
-      for (const { event, contentHash } of told) if (contentHash !== kept) batch.mismatch(event);
+      for (const { event, contentHash } of told) if (contentHash !== kept) taken.mismatch(event);
     }
     return;
   }

@@ -46,7 +46,10 @@ export async function reopenRefused(
     const letter = handled(current.value, { action: 'replay', by, at, ...outcome });
     const done =
       state.value && write
-        ? await sinkStore.write(state.value, state.version, [write], [], [{ value: letter, version: current.version }])
+        ? await sinkStore.write(state.value, state.version, {
+            deliveries: [write],
+            handled: [{ value: letter, version: current.version }],
+          })
         : await letters.changeDeadLetter(letter, current.version);
     if (done) return { letter, ...outcome };
     current = (await letters.deadLetter(first.id)) ?? current;

@@ -22,7 +22,7 @@ export interface Verification {
   sinks: Record<string, SinkVerification>;
 }
 
-export interface SinkVerification {
+interface SinkVerification {
   /** Null while the batch has not begun there. */
   stage: Stage | null;
   /** What the sink itself says now; null when it does not have the batch yet or cannot be asked. */

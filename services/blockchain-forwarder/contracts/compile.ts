@@ -4,7 +4,7 @@ import { z } from 'zod';
 
 /**
  * Compiles each contract of this directory into the JSON file of its name, which is checked in: whoever deploys or calls
- * a contract needs no compiler, and test/contract-artifacts.test.ts compares the two. Run
+ * a contract needs no compiler, and test/contract-artifacts.proof.test.ts compares the two. Run
  * `npm run build && node dist/services/blockchain-forwarder/contracts/compile.js` from the root of the repository.
  */
 

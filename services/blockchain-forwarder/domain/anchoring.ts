@@ -83,7 +83,7 @@ function strangeContract(open: readonly OpenAnchor[], { latest, anchors }: Sight
     return `the contract has ${latest.batchId} batches, but batch ${before} was final in it: the chain is another one or was reset; deploy a new LedgerAnchor and set EVM_CONTRACT`;
   }
   const other =
-    (latest.batchId === before && before > 0 && latest.root !== first.batch.previousRoot) ||
+    (latest.batchId === before && latest.root !== first.batch.previousRoot) ||
     open.some(({ batch: { batchId, root } }) => batchId === latest.batchId && root !== latest.root) ||
     open.some(({ batch: { batchId, root } }) => (anchors.get(batchId)?.root ?? root) !== root);
   return other ? 'the contract holds batches of another ledger; deploy a new LedgerAnchor and set EVM_CONTRACT' : null;
@@ -151,7 +151,7 @@ function cappedTrouble({ batchId }: Batch, current: Attempt | undefined, sight: 
   return `${waiting}: more than EVM_MAX_FEE_GWEI (${inGwei(rules.maxFeePerGas)}) is not offered, and the chain's base fee is ${inGwei(sight.market.baseFee)} gwei; wait or raise it`;
 }
 
-export function feesOf(attempt: Attempt): Fees {
+function feesOf(attempt: Attempt): Fees {
   return {
     maxFeePerGas: BigInt(attempt.maxFeePerGas),
     maxPriorityFeePerGas: BigInt(attempt.maxPriorityFeePerGas),

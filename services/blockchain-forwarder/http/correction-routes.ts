@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { capacity, displayName, timestamp } from '../../../shared/contracts/fields';
+import { capacity, displayName, instant } from '../../../shared/contracts/fields';
 import { idempotencyKey } from '../../../shared/http/conditions';
 import { route, type Route } from '../../../shared/http/route';
 import { correctUsage, type CorrectParts } from '../application/correct-usage';
@@ -15,8 +15,8 @@ export function correctionRoutes(parts: CorrectParts): Route[] {
       headers: { 'Idempotency-Key': 'the same key and body are one correction, for good' },
       params: usageId,
       body: z.strictObject({
-        startedAt: timestamp.optional(),
-        endedAt: timestamp.optional(),
+        startedAt: instant.optional(),
+        endedAt: instant.optional(),
         capacity: capacity.optional(),
         reason: displayName.meta({ example: 'the clock of node 7 was an hour ahead' }),
       }),

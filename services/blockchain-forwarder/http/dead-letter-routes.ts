@@ -91,7 +91,7 @@ export function deadLetterRoutes(given: Omit<ReplayParts, 'examine'>): Route[] {
   return [
     route({
       method: 'get',
-      path: '/api/usage/dead_letters',
+      path: '/api/usage/dead-letters',
       summary: 'List the events that became no record, and the records that a sink refused, with the reason',
       access,
       query: letterQuery,
@@ -104,7 +104,7 @@ export function deadLetterRoutes(given: Omit<ReplayParts, 'examine'>): Route[] {
     }),
     route({
       method: 'post',
-      path: '/api/usage/dead_letters/replay',
+      path: '/api/usage/dead-letters/replay',
       summary: 'Replay the open letters, newest first, as many as one request may',
       access,
       body: replayAll,
@@ -117,7 +117,7 @@ export function deadLetterRoutes(given: Omit<ReplayParts, 'examine'>): Route[] {
     }),
     route({
       method: 'post',
-      path: '/api/usage/dead_letters/{id}/replay',
+      path: '/api/usage/dead-letters/{id}/replay',
       summary: 'Send a letter the way that it came once more; harmless when repeated',
       access,
       params,
@@ -130,7 +130,7 @@ export function deadLetterRoutes(given: Omit<ReplayParts, 'examine'>): Route[] {
     }),
     route({
       method: 'post',
-      path: '/api/usage/dead_letters/{id}/drop',
+      path: '/api/usage/dead-letters/{id}/drop',
       summary: 'Close an open letter with a reason; it stays listed',
       access,
       params,

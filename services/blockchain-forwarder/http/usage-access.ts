@@ -2,7 +2,7 @@ import type { Caller } from '../../../shared/http/route';
 import type { Reader } from '../application/read-usage';
 import type { UsageFilter } from '../ports/usage-store';
 
-export const ADMIN = 'usage:admin';
+const ADMIN = 'usage:admin';
 
 export function readerOf(caller: Caller): Reader {
   return { sub: caller.sub, isAdmin: caller.may(ADMIN, 'api/usage') };

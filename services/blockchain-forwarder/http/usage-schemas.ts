@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { timestamp, uuid } from '../../../shared/contracts/fields';
+import { instant, timestamp, uuid } from '../../../shared/contracts/fields';
 import { exampleOf } from '../../../shared/http/example';
 import { pageQuery } from '../../../shared/http/paging';
 import { STAGES } from '../domain/delivery';
@@ -13,8 +13,8 @@ export const usageQuery = z.strictObject({
   userId: uuid.optional(),
   serviceType: z.string().min(1).max(200).optional(),
   kind: z.enum(['task', 'allocation']).optional(),
-  from: timestamp.optional().meta({ description: 'Uses that ended at this time or later.' }),
-  to: timestamp.optional().meta({ description: 'Uses that ended before this time.' }),
+  from: instant.optional().meta({ description: 'Uses that ended at this time or later.' }),
+  to: instant.optional().meta({ description: 'Uses that ended before this time.' }),
   ...pageQuery,
 });
 

@@ -11,7 +11,16 @@ export interface OpenDelivery {
 }
 
 /** A delivery as it is to be written. */
-export type DeliveryWrite = Pick<OpenDelivery, 'delivery' | 'progress'>;
+type DeliveryWrite = Pick<OpenDelivery, 'delivery' | 'progress'>;
+
+/** What is written together with the state of a sink. */
+export interface SinkWrite {
+  deliveries?: readonly DeliveryWrite[];
+  /** That come with it: see `arrived` of domain/dead-letter.ts */
+  letters?: readonly DeadLetter[];
+  /** Letters as an administrator's act leaves them. */
+  handled?: readonly Versioned<DeadLetter>[];
+}
 
 /** How far the sinks are. Every method fails with an AppError of kind `unavailable` when the store cannot be reached. */
 export interface SinkStore {
@@ -21,18 +30,10 @@ export interface SinkStore {
   /** One delivery with what the sink wrote down last. */
   delivery(sink: string, batchId: number): Promise<{ delivery: Delivery; progress: unknown } | null>;
   /**
-   * @param letters that come with it: see `arrived` of domain/dead-letter.ts
-   * @param handled letters as an administrator's act leaves them
    * @returns false, with nothing written, when the state is not at that version: somebody else has the sink now; also when a
    * letter was changed meanwhile
    */
-  write(
-    state: SinkState,
-    version: string | null,
-    deliveries?: readonly DeliveryWrite[],
-    letters?: readonly DeadLetter[],
-    handled?: readonly Versioned<DeadLetter>[],
-  ): Promise<boolean>;
+  write(state: SinkState, version: string | null, more?: SinkWrite): Promise<boolean>;
   /** Batches that are not at their end, by sink, as far as they were begun. */
   backlog(): Promise<Record<string, number>>;
 }

@@ -55,6 +55,13 @@ describe('the rules of anchoring, one by one', () => {
     });
   });
 
+  it('when it waits just as long as it may, then it is not stuck yet; when it is not written down as sent, then it is sent', () => {
+    const waits = (sentAt: string | null) => [open(first, { attempts: [attempt({ sentAt })] })];
+    expect(planAnchoring(waits('2026-01-01T00:09:55.000Z'), sight(), RULES).moves).toEqual([]);
+    expect(planAnchoring(waits('2026-01-01T00:09:54.999Z'), sight(), RULES).moves).toMatchObject([{ do: 'sign' }]);
+    expect(planAnchoring(waits(null), sight(), RULES).moves).toMatchObject([{ do: 'send' }]);
+  });
+
   it('when it is stuck, then the same nonce is signed with an eighth more, or what the chain asks where that is more', () => {
     const stuck = [open(first, { attempts: [attempt({ sentAt: '2026-01-01T00:09:00Z' })] })];
     expect(planAnchoring(stuck, sight(), RULES).moves).toEqual([
@@ -135,6 +142,12 @@ describe('the rules of anchoring, one by one', () => {
     expect(plan).toEqual({ moves: [], trouble: 'not the anchorer' });
   });
 
+  it('when all is there, then it is no trouble that the contract would refuse more', () => {
+    const receipts = new Map([['0xaa', { ...at('0xaa'), succeeded: true }]]);
+    const look = sight({ nonce: 8, latest: first, receipts, refusal: 'not the anchorer' });
+    expect(planAnchoring([open(first, { attempts: [attempt()] })], look, RULES).trouble).toBeNull();
+  });
+
   it('when the contract has a batch whose transaction is not seen, then the next look decides', () => {
     const plan = planAnchoring([open(first, { attempts: [attempt()] })], sight({ nonce: 8, latest: first }), RULES);
     expect(plan).toEqual({ moves: [], trouble: null });
@@ -153,5 +166,63 @@ describe('the rules of anchoring, one by one', () => {
       const plan = planAnchoring([open(expected)], look, RULES);
       expect(plan).toEqual({ moves: [], trouble: expect.stringMatching(cure) as string });
     }
+  });
+
+  it('when nothing is open, then nothing is done, whatever the contract holds', () => {
+    const plan = planAnchoring([], sight({ latest: { batchId: 9, root: rootOf(99) } }), RULES);
+    expect(plan).toEqual({ moves: [], trouble: null });
+  });
+
+  it('when many wait, then as many as may be under way at once are signed, at the next nonces', () => {
+    const many = [1, 2, 3, 4, 5, 6].map((batchId) => open(batch(batchId)));
+    const signs = planAnchoring(many, sight(), RULES).moves.map((move) => (move.do === 'sign' ? move.nonce : move.do));
+    expect(signs).toEqual([7, 8, 9, 10]);
+  });
+
+  it('when some are mined, then that is told, and those behind go on', () => {
+    const receipts = new Map([['0xaa', { ...at('0xaa'), succeeded: true }]]);
+    const both = [open(first, { attempts: [attempt()] }), open(second)];
+    expect(planAnchoring(both, sight({ nonce: 8, latest: first, receipts }), RULES).moves).toMatchObject([
+      { batchId: 1, do: 'mined' },
+      { batchId: 2, do: 'sign', nonce: 8 },
+    ]);
+    // of two that are missing the contract has one already: the next look decides
+    expect(planAnchoring(both, sight({ nonce: 8, latest: first }), RULES)).toEqual({ moves: [], trouble: null });
+  });
+
+  it('when one of several was dropped, then that is written down before anything is sent', () => {
+    const both = [open(first, { attempts: [attempt()], mined: at('0xaa') }, 'mined'), open(second)];
+    expect(planAnchoring(both, sight(), RULES).moves).toEqual([{ batchId: 1, do: 'dropped' }]);
+  });
+
+  it('when a stranger’s transaction had anchored it, then that one counts as long as it is in a block', () => {
+    const known = open(first, { mined: at('0xcc') }, 'mined');
+    const receipts = new Map([['0xcc', { ...at('0xcc'), succeeded: true }]]);
+    expect(planAnchoring([known], sight({ latest: first, receipts }), RULES).moves).toEqual([]);
+  });
+
+  it('when the contract ends with the batch before, then the next goes on behind it', () => {
+    expect(planAnchoring([open(second)], sight({ latest: first }), RULES).moves).toMatchObject([
+      { batchId: 2, do: 'sign', nonce: 7 },
+    ]);
+  });
+
+  it('when one of several is another in the contract, then nothing is sent', () => {
+    const both = [open(first), open(second)];
+    const anchors = new Map([[1, { ...at('0xcc'), root: rootOf(99) }]]);
+    for (const look of [{ latest: { batchId: 2, root: rootOf(99) } }, { latest: second, anchors }]) {
+      expect(planAnchoring(both, sight(look), RULES)).toEqual({
+        ...{ moves: [], trouble: expect.stringContaining('another ledger') as string },
+      });
+    }
+  });
+
+  it('when one behind the first is old, then it is stuck only when it offers less than the chain asks', () => {
+    const old = attempt({ nonce: 8, hash: '0xbb', sentAt: '2026-01-01T00:09:00Z' });
+    const both = [open(first, { attempts: [attempt()] }), open(second, { attempts: [old] })];
+    const moves = (baseFee: bigint) =>
+      planAnchoring(both, sight({ known: new Set(['0xaa', '0xbb']), market: { baseFee, tip: 2n } }), RULES).moves;
+    expect(moves(49n)).toEqual([]);
+    expect(moves(50n)).toMatchObject([{ batchId: 2, do: 'sign', nonce: 8 }]);
   });
 });

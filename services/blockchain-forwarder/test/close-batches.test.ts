@@ -82,6 +82,18 @@ describe('what the next batch takes', () => {
     expect(take(20_000, 1)).toBe(1);
   });
 
+  it('when the count is reached, then it takes what fits, but always the first', () => {
+    const ofRecords = (count: number) => ({
+      ...chunk(1),
+      entries: Array.from({ length: count }, () => ['r', 'l'] as const),
+    });
+    const take = (...counts: number[]) => dueChunks(counts.map(ofRecords), false, LIMITS, new Date(START)).length;
+    const most = LIMITS.count;
+    expect([take(most - 1), take(most), take(most - 1, 1), take(most - 1, 2), take(most + 1, 1)]).toEqual([
+      0, 1, 2, 1, 1,
+    ]);
+  });
+
   it('when more waits than was read, then it is due whatever its age', () => {
     expect(dueChunks([chunk(1)], true, LIMITS, new Date(START))).toHaveLength(1);
     expect(dueChunks([], true, LIMITS, new Date(START))).toHaveLength(0);

@@ -114,7 +114,7 @@ export function describeDeadLetterStore(name: string, current: () => LetterStore
       await drop(kept.id);
       const state = newSinkState(`sink-${randomUUID()}`, 'here');
       const write = (handledLetter: { value: DeadLetter; version: string | null }) =>
-        stores.sinks.write(state, null, [], [], [handledLetter]);
+        stores.sinks.write(state, null, { handled: [handledLetter] });
       expect(await write({ ...stale, value: replayed })).toBe(false);
       expect((await stores.sinks.state(state.sink)).value).toBeNull();
       const fresh = (await stores.letters.deadLetter(kept.id))!;
@@ -125,10 +125,10 @@ export function describeDeadLetterStore(name: string, current: () => LetterStore
     it('when a step of a sink refuses a record once more, then its letter is one, and open', async () => {
       const state = newSinkState(`sink-${randomUUID()}`, 'here');
       const refused = letter(0, { reason: 'sink.refused', refusedBy: { sink: state.sink, batchId: 1 } });
-      expect(await stores.sinks.write(state, null, [], [refused])).toBe(true);
+      expect(await stores.sinks.write(state, null, { letters: [refused] })).toBe(true);
       await replay(refused.id);
       const { version } = await stores.sinks.state(state.sink);
-      expect(await stores.sinks.write(state, version, [], [{ ...refused, detail: 'still' }])).toBe(true);
+      expect(await stores.sinks.write(state, version, { letters: [{ ...refused, detail: 'still' }] })).toBe(true);
       expect(await list({ sink: state.sink })).toMatchObject([{ state: 'open', detail: 'still' }]);
     });
   });

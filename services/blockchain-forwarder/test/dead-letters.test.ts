@@ -9,7 +9,7 @@ beforeEach(async () => {
   service = await startForwarder();
 });
 
-const PATH = '/api/usage/dead_letters';
+const PATH = '/api/usage/dead-letters';
 const NOBODY = { userId: 'nobody' };
 
 type Letter = Record<string, unknown> & { id: string; eventId: string };

@@ -10,7 +10,7 @@ beforeEach(async () => {
 
 const records = async () => (await forwarder.get('/api/usage?limit=1000', 'admin')).body as { id: string }[];
 const deadLetters = async () =>
-  (await forwarder.get('/api/usage/dead_letters', 'admin')).body as Record<string, unknown>[];
+  (await forwarder.get('/api/usage/dead-letters', 'admin')).body as Record<string, unknown>[];
 
 describe('the events that end a use', () => {
   it('when an event comes three times, also within one bundle, then there is one record, and a sink gets one', async () => {

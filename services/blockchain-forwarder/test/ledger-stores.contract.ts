@@ -142,10 +142,11 @@ export function describeLedgerStores(name: string, current: () => Stores): void 
       const { sinks } = current();
       const [first, second] = [await batchOf(await insert(1)), await batchOf(await insert(1))];
       const state = newSinkState(sink, 'here');
-      await sinks.write(state, null, [
+      const deliveries = [
         { delivery: delivery(second.batchId), progress: { nonce: 1 } },
         { delivery: delivery(first.batchId), progress: null },
-      ]);
+      ];
+      await sinks.write(state, null, { deliveries });
       expect(await sinks.open(sink, 'here', 10)).toEqual([
         { delivery: delivery(first.batchId), batch: first, progress: null },
         { delivery: delivery(second.batchId), batch: second, progress: { nonce: 1 } },
@@ -154,10 +155,11 @@ export function describeLedgerStores(name: string, current: () => Stores): void 
       expect(await sinks.open(sink, 'elsewhere', 10)).toEqual([]);
       expect((await sinks.backlog())[sink]).toBe(2);
       const { version } = await sinks.state(sink);
-      await sinks.write(state, version, [
+      const later = [
         { delivery: delivery(first.batchId, 'delivered'), progress: { receipt: 'r' } },
         { delivery: delivery(second.batchId, 'mined'), progress: null },
-      ]);
+      ];
+      await sinks.write(state, version, { deliveries: later });
       expect(await sinks.open(sink, 'here', 10)).toEqual([
         { delivery: delivery(second.batchId, 'mined'), batch: second, progress: null },
       ]);
@@ -173,7 +175,7 @@ export function describeLedgerStores(name: string, current: () => Stores): void 
       const batch = await batchOf(await insert(1));
       await sinks.write(newSinkState(sink, 'here'), null);
       const stale = [{ delivery: delivery(batch.batchId), progress: null }];
-      expect(await sinks.write(newSinkState(sink, 'here'), randomUUID(), stale)).toBe(false);
+      expect(await sinks.write(newSinkState(sink, 'here'), randomUUID(), { deliveries: stale })).toBe(false);
       expect(await sinks.delivery(sink, batch.batchId)).toBeNull();
     });
 
@@ -181,7 +183,9 @@ export function describeLedgerStores(name: string, current: () => Stores): void 
       const { sinks, usage } = current();
       const chunk = await insert(1);
       const batch = await batchOf(chunk);
-      await sinks.write(newSinkState(sink, 'here'), null, [{ delivery: delivery(batch.batchId), progress: null }]);
+      await sinks.write(newSinkState(sink, 'here'), null, {
+        deliveries: [{ delivery: delivery(batch.batchId), progress: null }],
+      });
       const found = await usage.get(chunk.usages[0]!.record.id);
       expect(found?.deliveries.filter((each) => each.sink === sink)).toEqual([delivery(batch.batchId)]);
     });

@@ -9,7 +9,7 @@ beforeEach(async () => {
   service = await startForwarder([sink]);
 });
 
-const PATH = '/api/usage/dead_letters';
+const PATH = '/api/usage/dead-letters';
 
 type Letter = Record<string, unknown> & { id: string; eventId: string };
 async function theLetter(): Promise<Letter> {

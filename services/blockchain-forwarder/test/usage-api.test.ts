@@ -173,11 +173,11 @@ describe('GET /api/usage/{id}/verify', () => {
   });
 });
 
-describe('GET /api/usage/dead_letters', () => {
+describe('GET /api/usage/dead-letters', () => {
   it('when an event was kept out, then an admin sees it with the reason', async () => {
     const event = { ...taskStopped(), data: { ...taskStopped().data, userId: 'nobody', stopTime: 7 } };
     await forwarder.deadLetter(event);
-    const response = await forwarder.get('/api/usage/dead_letters', 'admin');
+    const response = await forwarder.get('/api/usage/dead-letters', 'admin');
     expect(response.status).toBe(200);
     expect(response.body).toEqual([
       {
@@ -203,7 +203,7 @@ describe('access', () => {
     `/api/usage/${randomUUID()}`,
     `/api/usage/${randomUUID()}/verify`,
     `/api/usage/${randomUUID()}/receipt`,
-    '/api/usage/dead_letters',
+    '/api/usage/dead-letters',
     '/api/ledger',
     '/api/ledger/consistency?from=1&to=1',
     '/api/ledger/batches/1',
@@ -215,7 +215,7 @@ describe('access', () => {
   });
 
   it('when a user asks for the dead letters, then 403', async () => {
-    expect((await forwarder.get('/api/usage/dead_letters', 'user')).status).toBe(403);
+    expect((await forwarder.get('/api/usage/dead-letters', 'user')).status).toBe(403);
   });
 
   it('when anybody but the sidecar delivers events, then it is refused and nothing is written', async () => {

@@ -71,7 +71,8 @@ export class MemoryCapacity implements Capacity {
     if (held.length > LARGEST_RENEWAL) throw new Error(`${held.length} in one renewal`);
     const ids = held.map(({ allocationId }) => allocationId);
     this.renewals.push(ids);
-    const kept = ids.filter((id) => this.held.has(id));
+    const all = this.held;
+    const kept = ids.filter((id) => all.has(id));
     for (const id of kept) this.lease(id);
     return ids.filter((id) => !kept.includes(id));
   }

@@ -1,3 +1,4 @@
+import { TOLD_OF_TASK } from '../../../shared/contracts/task';
 import { versionConflict } from '../domain/errors';
 import { changed, checkPlaces, NO_PLACES, type PlaceLimits, type Places } from '../domain/places';
 import { hasEnded, isOpen, type Task } from '../domain/task';
@@ -67,11 +68,10 @@ export class MemoryTaskStore implements TaskStore {
   }
 
   list(query: TaskQuery): Promise<ListedTask[]> {
-    const { userId, status, serviceType, from, to, limit, after, before } = query;
+    const { status, from, to, limit, after, before } = query;
     const found = this.all()
-      .filter((task) => userId === undefined || task.userId === userId)
+      .filter((task) => TOLD_OF_TASK.every((name) => query[name] === undefined || task[name] === query[name]))
       .filter((task) => status === undefined || status.includes(task.status))
-      .filter((task) => serviceType === undefined || task.serviceType === serviceType)
       .filter((task) => from === undefined || task.createdAt >= from)
       .filter((task) => to === undefined || task.createdAt < to)
       .sort((a, b) => (sortKey(a) < sortKey(b) ? 1 : -1))

@@ -1,3 +1,4 @@
+import { TOLD_OF_TASK } from '../../../shared/contracts/task';
 import type { TaskStatus } from '../domain/task';
 import { UNLISTED, type TaskQuery } from '../ports/task-store';
 
@@ -15,14 +16,15 @@ const ORDER = ['createdAt', 'id'].map((field) => `document ->> '${field}'`);
  * state is looked for by itself: so many index scans that stop at `limit` each, however many tasks have such a state.
  */
 export function listStatement(query: TaskQuery): Statement {
-  const { userId, status, serviceType, from, to, limit, after, before } = query;
+  const { status, from, to, limit, after, before } = query;
   const params: unknown[] = [];
   const param = (value: unknown): string => `$${params.push(value)}`;
   const [sort, beyond, place] = before === undefined ? ['DESC', '<', after] : ['ASC', '>', before];
   const order = ORDER.map((field) => `${field} ${sort}`).join(', ');
   const common = [
-    ...(userId === undefined ? [] : [`document ->> 'userId' = ${param(userId)}`]),
-    ...(serviceType === undefined ? [] : [`document ->> 'serviceType' = ${param(serviceType)}`]),
+    ...TOLD_OF_TASK.filter((name) => query[name] !== undefined).map(
+      (name) => `document ->> '${name}' = ${param(query[name])}`,
+    ),
     ...(from === undefined ? [] : [`document ->> 'createdAt' >= ${param(from)}`]),
     ...(to === undefined ? [] : [`document ->> 'createdAt' < ${param(to)}`]),
     ...(place === undefined ? [] : [`(${ORDER.join(', ')}) ${beyond} (${param(place.createdAt)}, ${param(place.id)})`]),

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { toldOfTask } from '../../../shared/contracts/task';
 import type { ListedTask, UNLISTED } from '../ports/task-store';
 import { NEW_STAY, type Stay } from '../domain/stay';
 import { CAPACITY_STATES, isOpen, TASK_STATUSES, type Task } from '../domain/task';
@@ -41,8 +42,7 @@ const stay = z
 /** A task as it lies in the state store. Only ever extended, since rows are kept for ever. */
 const taskRow = z.object({
   id: z.uuid(),
-  userId: z.uuid(),
-  serviceType: z.string(),
+  ...toldOfTask,
   status,
   createdAt: time,
   createdBy: z.uuid(),

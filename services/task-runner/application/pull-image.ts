@@ -10,10 +10,9 @@ export interface PullParts {
   pulls: ImagePulls;
   news: TaskNews;
   serviceTypes: ReadonlyMap<string, ServiceType>;
+  /** So often a pull makes sure that its task still wants it: another replica may have stopped it. */
+  stillWantedMs?: number;
 }
-
-/** So often a pull makes sure that its task still wants it: another replica may have stopped it. */
-const LOOK_MS = 2_000;
 
 /**
  * Brings the image of a task in state Pulling to the container host.
@@ -21,7 +20,7 @@ const LOOK_MS = 2_000;
  * @throws `runtime.image_missing`, `runtime.pull_failed`, `runtime.unavailable`, `task.unknown_service_type`
  */
 export async function pullImage(
-  { store, pulls, news, serviceTypes }: PullParts,
+  { store, pulls, news, serviceTypes, stillWantedMs = 2_000 }: PullParts,
   task: Task,
   signal: AbortSignal,
 ): Promise<'pulled' | 'interrupted'> {
@@ -34,7 +33,7 @@ export async function pullImage(
       (found) => found?.task.status !== task.status && unwanted.abort(),
       () => undefined, // the store is away: the pull goes on
     );
-  }, LOOK_MS).unref();
+  }, stillWantedMs).unref();
   try {
     await pulls.pull(type.image, (progress) => news.pulled(task.id, progress), given);
     return 'pulled';

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { toldOf, type ToldOfTask } from '../../../shared/contracts/task';
 import { AppError, hasCode, messageOf } from '../../../shared/errors';
 import { checkFingerprint, type IdempotencyKey } from '../../../shared/http/conditions';
 import { currentContext } from '../../../shared/logging/context';
@@ -13,9 +14,7 @@ import type { Remembered, TaskStore } from '../ports/task-store';
 import type { Requester } from './requester';
 import type { Settler, Settling } from './settle-task';
 
-export interface StartRequest {
-  userId: string;
-  serviceType: string;
+export interface StartRequest extends ToldOfTask {
   requester: Requester;
   idempotency: IdempotencyKey | undefined;
   /** The caller does not wait until it serves. */
@@ -79,15 +78,14 @@ export function createStartTask(parts: StartTaskParts) {
   }
 
   async function prepare(request: StartRequest): Promise<{ task: Task; limits: PlaceLimits }> {
-    const { userId, serviceType, requester, idempotency, waitSeconds, priority } = request;
+    const { serviceType, requester, idempotency, waitSeconds, priority } = request;
     const type = parts.serviceTypes.get(serviceType);
     if (!type) throw unknownServiceType(serviceType, [...parts.serviceTypes.keys()]);
     const [poolId] = await Promise.all([parts.capacity.findPool(type.capacity.pool), parts.runtime.ping()]);
     if (poolId === undefined) throw poolMissing(type.capacity.pool, serviceType);
     const task = newTask({
+      ...toldOf(request),
       id: parts.newId(),
-      userId,
-      serviceType,
       createdAt: parts.now(),
       createdBy: requester.sub,
       secret: parts.newSecret(),

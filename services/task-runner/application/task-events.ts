@@ -1,5 +1,6 @@
 import { durationBetween } from '../../../shared/contracts/duration';
 import { uuidFromName } from '../../../shared/contracts/ids';
+import { toldOf } from '../../../shared/contracts/task';
 import type { Task } from '../domain/task';
 import type { TaskEvent } from '../ports/task-store';
 
@@ -16,8 +17,7 @@ function common(task: Task) {
   const held = task.capacityState !== 'wanted';
   return {
     taskId: task.id,
-    userId: task.userId,
-    serviceType: task.serviceType,
+    ...toldOf(task),
     allocationId: held ? task.allocationId : null,
     poolId: held ? task.poolId : null,
     capacity: held ? task.capacity : null,

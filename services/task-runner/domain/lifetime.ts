@@ -20,11 +20,11 @@ const EAGERNESS = { share: 0.1, seconds: 60 };
 /** When and why it will end unless something happens; undefined when nothing limits it, or it has not begun to run. */
 export function endOf({ startTime, stay }: Staying, { idleTimeout, maxAge }: Lifetime): End | undefined {
   if (startTime === null) return undefined;
-  const idle = idleTimeout !== null && { at: plus(stay.activeUntil ?? startTime, idleTimeout), reason: 'idle_timeout' };
-  const old = maxAge !== null && { at: plus(startTime, maxAge), reason: 'max_age' };
-  const first = idle && (!old || idle.at <= old.at) ? idle : old;
-  if (!first) return undefined;
-  return { at: later(first.at, stay.keptUntil), reason: first === idle ? 'idle_timeout' : 'max_age' };
+  const idle = idleTimeout === null ? null : plus(stay.activeUntil ?? startTime, idleTimeout);
+  const old = maxAge === null ? null : plus(startTime, maxAge);
+  if (idle !== null && (old === null || idle <= old))
+    return { at: later(idle, stay.keptUntil), reason: 'idle_timeout' };
+  return old === null ? undefined : { at: later(old, stay.keptUntil), reason: 'max_age' };
 }
 
 /** What its owner is shown of it. */

@@ -1,3 +1,4 @@
+import type { ToldOfTask } from '../../../shared/contracts/task';
 import type { Actor, Outcome } from './outcome';
 import { NEW_STAY, type Stay } from './stay';
 
@@ -29,16 +30,14 @@ export interface Step {
   actor: Actor;
 }
 
-export interface Wait {
+interface Wait {
   until: string;
   /** The pool has put it into its line; how it goes on only the pool knows. */
   inLine: boolean;
 }
 
-export interface Task {
+export interface Task extends ToldOfTask {
   id: string;
-  userId: string;
-  serviceType: string;
   status: TaskStatus;
   createdAt: string;
   createdBy: string;
@@ -108,24 +107,17 @@ function moved(task: Task, step: Step): Task {
   return { ...task, status: step.status, history: [...task.history, step] };
 }
 
-export type NewTask = Pick<
-  Task,
-  | 'id'
-  | 'userId'
-  | 'serviceType'
-  | 'createdAt'
-  | 'createdBy'
-  | 'secret'
-  | 'poolId'
-  | 'allocationId'
-  | 'capacity'
-  | 'requestKey'
-  | 'trace'
-> & {
+export interface NewTask
+  extends
+    ToldOfTask,
+    Pick<
+      Task,
+      'id' | 'createdAt' | 'createdBy' | 'secret' | 'poolId' | 'allocationId' | 'capacity' | 'requestKey' | 'trace'
+    > {
   priority?: number | undefined;
   /** Seconds that it may wait for its capacity; 0 when absent. */
   waitSeconds?: number | undefined;
-};
+}
 
 export function newTask({ priority = 0, waitSeconds = 0, ...given }: NewTask): Task {
   return {

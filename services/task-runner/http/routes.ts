@@ -1,6 +1,7 @@
 import { z } from 'zod';
-import { priority, uuid, waitSeconds } from '../../../shared/contracts/fields';
+import { instant, priority, uuid, waitSeconds } from '../../../shared/contracts/fields';
 import { REFUSED_GRANTS } from '../../../shared/contracts/inventory';
+import { toldOfTask } from '../../../shared/contracts/task';
 import { checkIfMatch, entityTag, idempotencyKey, prefers } from '../../../shared/http/conditions';
 import { decodePosition, pageBothWays, pageQuery, type Keyset } from '../../../shared/http/paging';
 import { route, type Route } from '../../../shared/http/route';
@@ -16,9 +17,7 @@ import { lookInRoutes, type LookInUseCases } from './look-in-routes';
 import { requesterOf } from './requester';
 import { stayRoutes, type StayUseCases } from './stay-routes';
 import {
-  instant,
   acceptedSchema,
-  serviceTypeName,
   serviceTypeSchema,
   startedSchema,
   statusFilter,
@@ -61,8 +60,7 @@ export function taskRoutes(useCases: TaskUseCases): Route[] {
         Prefer: '`respond-async`: do not wait until it serves',
       },
       body: z.strictObject({
-        userId: uuid,
-        serviceType: serviceTypeName,
+        ...toldOfTask,
         waitSeconds: waitSeconds.optional().meta({
           description: 'capacity that is not there at once is waited for so long: 202, and the task stays Pending',
         }),
@@ -107,9 +105,8 @@ export function taskRoutes(useCases: TaskUseCases): Route[] {
       query: z
         .strictObject({
           ...pageQuery,
-          userId: uuid.optional(),
+          ...z.object(toldOfTask).partial().shape,
           status: statusFilter.optional(),
-          serviceType: serviceTypeName.optional(),
           from: instant.optional().meta({ description: 'created then or later' }),
           to: instant.optional().meta({ description: 'created earlier than then' }),
         })

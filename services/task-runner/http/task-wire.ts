@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { duration, timestamp, uuid } from '../../../shared/contracts/fields';
 import { durationBetween } from '../../../shared/contracts/duration';
+import { toldOf, toldOfTask } from '../../../shared/contracts/task';
 import { hasEnded, TASK_STATUSES, type Task } from '../domain/task';
 import { NETWORKS, type ServiceType } from '../domain/service-type';
 import type { ShownTask } from '../application/read-tasks';
@@ -8,22 +9,14 @@ import type { ListedTask } from '../ports/task-store';
 
 /** Tasks as the API shows them. */
 
-export const statusSchema = z.enum(TASK_STATUSES);
+const statusSchema = z.enum(TASK_STATUSES);
 export const statusFilter = z
   .preprocess((value) => [value].flat(), z.array(statusSchema).max(TASK_STATUSES.length))
   .meta({ description: 'several times for several states, any of which a task may have' });
-/** A moment in any zone, as tasks write theirs. */
-export const instant = z.iso
-  .datetime({ offset: true })
-  .transform((time) => new Date(time).toISOString())
-  .meta({ example: '2026-11-23T09:30:00Z' });
-export const serviceTypeName = z.string().min(1).max(100).meta({ example: 'demo' });
-
 export const taskSchema = z
   .object({
     id: uuid,
-    userId: uuid,
-    serviceType: serviceTypeName,
+    ...toldOfTask,
     status: statusSchema.meta({ example: 'Running' }),
     containerId: z.string().nullable().meta({ example: '4f66ad9a0b2e4d4f8f2f5c2c3f7b5f5a' }),
     port: z.int().nullable().meta({ description: 'port on the container host', example: 49153 }),
@@ -97,7 +90,7 @@ export const stoppedSchema = z.object({ success: z.literal(true), duration }).me
 
 export const serviceTypeSchema = z
   .object({
-    name: serviceTypeName,
+    name: toldOfTask.serviceType,
     description: z.string().meta({ example: 'A small web page that shows which container answers' }),
     image: z.string().meta({ example: 'resource-manager/demo:1' }),
     resources: z.object({
@@ -138,8 +131,7 @@ export const serviceTypeSchema = z
 export function toTaskWire(task: ListedTask): z.input<typeof taskSchema> {
   return {
     id: task.id,
-    userId: task.userId,
-    serviceType: task.serviceType,
+    ...toldOf(task),
     status: task.status,
     containerId: task.containerId,
     port: task.port,

@@ -1,4 +1,5 @@
 import type { EventType, EventData } from '../../../shared/contracts/events';
+import type { PartlyTold } from '../../../shared/contracts/task';
 import type { PlaceLimits } from '../domain/places';
 import type { Task, TaskStatus } from '../domain/task';
 
@@ -73,11 +74,10 @@ export type TaskEvent = {
 export type ListedTask = Omit<Task, (typeof UNLISTED)[number]>;
 export const UNLISTED = ['history', 'secret', 'trace', 'requestKey'] as const;
 
-export interface TaskQuery {
-  userId?: string | undefined;
+/** What is told of a task narrows a list to those of which just this is told. */
+export interface TaskQuery extends PartlyTold {
   /** Any of these. */
   status?: readonly TaskStatus[] | undefined;
-  serviceType?: string | undefined;
   /** Created then or later. */
   from?: string | undefined;
   /** Created earlier than then. */

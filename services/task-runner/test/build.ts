@@ -21,21 +21,16 @@ import { TaskNews } from '../application/task-news';
 import { TaskSamples } from '../application/task-samples';
 import { createWatchStays } from '../application/watch-stays';
 import { watchContainers } from '../application/watch-containers';
-import type { Lifetime, ServiceType } from '../domain/service-type';
-import { newTask, type NewTask, type Task } from '../domain/task';
+import type { ServiceType } from '../domain/service-type';
 import type { ReadinessProbe } from '../ports/readiness-probe';
 import { taskRoutes } from '../http/routes';
 import { buildFence } from './build-spec';
+import { buildLifetime, POOL_ID } from './build-task';
 
-export const POOL_ID = '11111111-1111-4111-8111-111111111111';
+export { buildLifetime, buildTask, POOL_ID } from './build-task';
 
 const ENDLESS = { tasks: 1_000_000, tasksPerUser: 1_000_000 };
 export const NO_LIMITS = { all: ENDLESS, type: ENDLESS };
-
-export function buildLifetime(overrides: Partial<Lifetime> = {}): Lifetime {
-  const activity = { cpuCores: 0.05, networkRate: 1024 };
-  return { idleTimeout: null, maxAge: null, warnBefore: 0, maxExtension: 0, activity, ...overrides };
-}
 
 export function buildServiceType(overrides: Partial<ServiceType> = {}): ServiceType {
   return {
@@ -54,23 +49,6 @@ export function buildServiceType(overrides: Partial<ServiceType> = {}): ServiceT
     lifetime: buildLifetime(),
     ...overrides,
   };
-}
-
-export function buildTask(overrides: Partial<NewTask> = {}): Task {
-  return newTask({
-    id: randomUUID(),
-    userId: randomUUID(),
-    serviceType: 'demo',
-    createdAt: new Date().toISOString(),
-    createdBy: randomUUID(),
-    secret: 'f'.repeat(32),
-    poolId: POOL_ID,
-    allocationId: randomUUID(),
-    capacity: 100,
-    requestKey: null,
-    trace: null,
-    ...overrides,
-  });
 }
 
 /**
@@ -127,7 +105,7 @@ export function buildProcess(world: World, logger: Logger = silentLogger) {
   const probe: ReadinessProbe = { serves: () => Promise.resolve(world.ready.answer) };
   const news = new TaskNews();
   const settler = createSettler({
-    ...{ news, pulls: new ImagePulls(runtime, world.silenceMs) },
+    ...{ news, pulls: new ImagePulls(runtime, world.silenceMs), stillWantedMs: 100 },
     ...{ store, runtime, capacity, probe, serviceTypes, now, elapsed, logger, newId: randomUUID },
     taskHost: 'tasks.example',
     frameAncestors: "'self'",

@@ -34,9 +34,9 @@ export function pullContract(harness: () => RuntimeHarness): void {
   test('when the registry falls silent, then nothing is told, and it goes on when the registry does', async () => {
     const { image, speak } = await harness().publish({ silent: true });
     const { told, done } = pull(image);
-    await untilStill(told);
+    await untilStill(told, harness().stillMs);
     const before = told.length;
-    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    await new Promise((resolve) => setTimeout(resolve, 2 * harness().stillMs));
     expect(told).toHaveLength(before);
     expect(told.at(-1)!.percent).toBeLessThan(100);
     speak();
@@ -48,7 +48,7 @@ export function pullContract(harness: () => RuntimeHarness): void {
     const { image } = await harness().publish({ silent: true });
     const caller = new AbortController();
     const { told, done } = pull(image, caller.signal);
-    await untilStill(told);
+    await untilStill(told, harness().stillMs);
     const reason = new Error('changed my mind');
     const began = Date.now();
     caller.abort(reason);
@@ -76,11 +76,11 @@ export function pullContract(harness: () => RuntimeHarness): void {
 }
 
 /** Waits until something was told, and then nothing for a while. */
-async function untilStill(told: readonly unknown[]): Promise<void> {
+async function untilStill(told: readonly unknown[], stillMs: number): Promise<void> {
   const deadline = Date.now() + 10_000;
   for (let before = -1; before !== told.length || told.length === 0;) {
     if (Date.now() > deadline) throw new Error('it did not fall silent within 10 s');
     before = told.length;
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    await new Promise((resolve) => setTimeout(resolve, stillMs));
   }
 }

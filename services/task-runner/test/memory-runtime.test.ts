@@ -38,6 +38,7 @@ containerRuntimeContract('memory', async () => {
       runtime.registry.set(image, { layers, piece: (bytes) => (silent && bytes > 524_288 ? silence : undefined) });
       return { image, speak };
     },
+    stillMs: 20,
     missing: 'memory/missing',
     refused: 'memory/refused',
     unreachable: 'memory/unreachable',

@@ -23,6 +23,8 @@ export interface RuntimeHarness {
    * @returns its name
    */
   publish(how: { silent: boolean }): Promise<{ image: string; speak(): void }>;
+  /** When nothing was told for so long, then that registry is silent. */
+  stillMs: number;
   /** Images that cannot be had: the registry has none of the name, is out of order, or is not there. */
   missing: string;
   refused: string;

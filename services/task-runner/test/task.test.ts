@@ -3,7 +3,7 @@ import { outcomeOfExit, outcomeOfStop } from '../domain/outcome';
 import { ended, hasEnded, isLegal, isOpen, running, starting, stopping, TASK_STATUSES } from '../domain/task';
 import { fillIn, unknownPlaceholders } from '../domain/service-type';
 import { startFailed } from '../domain/errors';
-import { buildTask } from './build';
+import { buildTask } from './build-task';
 
 const AT = '2026-11-23T09:00:00.000Z';
 const LATER = '2026-11-23T09:05:00.000Z';

@@ -19,10 +19,19 @@ export function volumesContract(name: string, open: () => Promise<VolumesHarness
       harness = await open();
     });
 
-    const user = randomUUID();
+    let user: string;
+    beforeEach(() => {
+      user = randomUUID();
+    });
+
     const fence = buildFence({ volumes: [{ name: 'work', path: '/work' }] });
     const specFor = (userId: string) => buildSpec({ userId, image: harness.image, fence });
     const ofUser = async (userId: string) => (await harness.volumes.list()).filter((one) => one.userId === userId);
+    const comeAndGo = async (): Promise<void> => {
+      const spec = specFor(user);
+      await harness.runtime.start(spec);
+      await harness.runtime.remove(spec.taskId);
+    };
 
     test('when a task with a volume comes and goes, then the volume stays, and the next one of its user has the same', async () => {
       const first = specFor(user);
@@ -37,9 +46,11 @@ export function volumesContract(name: string, open: () => Promise<VolumesHarness
       await harness.runtime.start(second);
       expect(await ofUser(user)).toEqual([made]);
       await harness.runtime.remove(second.taskId);
+      await harness.volumes.remove({ userId: user, serviceType: 'demo', name: 'work' });
     });
 
     test('when another user starts the same type, then the volume is another one', async () => {
+      await comeAndGo();
       const other = randomUUID();
       const spec = specFor(other);
       await harness.runtime.start(spec);
@@ -49,6 +60,7 @@ export function volumesContract(name: string, open: () => Promise<VolumesHarness
       await harness.volumes.remove({ userId: other, serviceType: 'demo', name: 'work' });
       expect(await ofUser(other)).toEqual([]);
       expect(await ofUser(user)).toHaveLength(1);
+      await harness.volumes.remove({ userId: user, serviceType: 'demo', name: 'work' });
     });
 
     test('when a container has the volume, running or not, then it is not removed; afterwards it is, and again is no error', async () => {
@@ -65,9 +77,7 @@ export function volumesContract(name: string, open: () => Promise<VolumesHarness
     });
 
     test('when another instance looks or removes, then it neither sees nor touches ours', async () => {
-      const spec = specFor(user);
-      await harness.runtime.start(spec);
-      await harness.runtime.remove(spec.taskId);
+      await comeAndGo();
       expect((await harness.stranger.list()).filter(({ userId }) => userId === user)).toEqual([]);
       await harness.stranger.remove({ userId: user, serviceType: 'demo', name: 'work' });
       expect(await ofUser(user)).toHaveLength(1);

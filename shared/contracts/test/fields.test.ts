@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import { capacity, displayName, duration, timestamp, uuid } from '../fields';
+import { capacity, displayName, duration, instant, timestamp, uuid } from '../fields';
 
 const accepts = (schema: z.ZodType, value: unknown): boolean => schema.safeParse(value).success;
 
@@ -40,6 +40,13 @@ test.each(['2026-11-23T09:30:00', '2026-11-23T09:30:00+01:00', '2026-13-01T00:00
     expect(accepts(timestamp, value)).toBe(false);
   },
 );
+
+test.each([
+  ['2026-11-23T09:30:00+01:00', '2026-11-23T08:30:00.000Z'],
+  ['2026-11-23T09:30:00.123456Z', '2026-11-23T09:30:00.123Z'],
+])('a moment that a caller gives, %s, is %s', (given, stored) => {
+  expect(instant.parse(given)).toBe(stored);
+});
 
 test.each(['7', '', 'admin', '0b0f9a52-4c0e-4f5e-9a39-5d2a1a6f3c1', "0b0f9a52-4c0e-4f5e-9a39-5d2a1a6f3c11' OR 1=1"])(
   'no id: %p',

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { CloudEvent } from '../../contracts/events';
 import { unavailable } from '../../errors';
-import { createMetrics } from '../../http/metrics';
+import { createMetrics } from '../../metrics';
 import { recordingLogger } from '../../testing/recording-logger';
 import { newEvent, outboxRows, startRelay, type Relay } from '../outbox';
 import type { Sidecar } from '../sidecar';

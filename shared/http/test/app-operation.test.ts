@@ -6,7 +6,7 @@ import { silentLogger } from '../../logging/logger';
 import { APP_API_TOKEN, bearer, sidecarHeaders, testApp, TEST_SECRET } from '../../testing/api';
 import { recordingLogger } from '../../testing/recording-logger';
 import { createApp } from '../app';
-import { createMetrics } from '../metrics';
+import { createMetrics } from '../../metrics';
 import { createRateLimit } from '../rate-limit';
 import { good, POOL, routesWith } from './sample-routes';
 
@@ -65,6 +65,7 @@ describe('request id and log line', () => {
         resource: '/resource_pools',
         result: 'ok',
         status: 201,
+        created: answer.headers['location'],
         ms: expect.any(Number),
         request_id: 'order-7',
         trace_id: traceId,

@@ -49,11 +49,13 @@ test('twenty thousand callers are not all remembered, and each is served', () =>
   expect(passed(limit, { sub: '19999', roles: [] }, 5)).toBe(1);
 });
 
-test('a look at the limit costs next to nothing: a hundred thousand in less than half a second', () => {
+test('a look at the limit costs next to nothing: a hundred thousand in less than half a second of a core', () => {
   const limit = createRateLimit(1_000_000);
-  const started = performance.now();
+  // not of the clock, which goes on while others have the core
+  const before = process.cpuUsage();
   passed(limit, user, 100_000);
-  expect(performance.now() - started).toBeLessThan(500);
+  const { user: microseconds } = process.cpuUsage(before);
+  expect(microseconds / 1_000).toBeLessThan(500);
 });
 
 test('over the limit: 429 with a code and Retry-After, before permissions are looked at; sidecars go on', async () => {

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { route, type Route } from '../route';
 
-export const thing = z.strictObject({ name: z.string().min(1).max(20), size: z.int().min(1) });
+const thing = z.strictObject({ name: z.string().min(1).max(20), size: z.int().min(1) });
 
 /** A table with a route of every kind of access; the closed ones are answered by `handle`. */
 export function routesWith(handle: Route['handle'] = async ({ body }) => ({ status: 201, body })): Route[] {

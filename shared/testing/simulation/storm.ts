@@ -62,7 +62,7 @@ export async function storm(
 function report({ seed, trace }: Scheduler, { invariant, detail }: Fault): string {
   return [
     `seed ${seed}, step ${trace.length}: broken: ${invariant}: ${detail}`,
-    `replay: SIM_SEED=${seed} npx jest ${relative('', expect.getState().testPath ?? '')} --selectProjects unit`,
+    `replay: SIM_SEED=${seed} npx jest ${relative('', expect.getState().testPath ?? '')} --selectProjects proofs`,
     'the last steps (number, milliseconds, what happened; what followed from it):',
     ...trace.slice(-60),
   ].join('\n');

@@ -32,11 +32,11 @@ export function rateLine(name: string, done: Done): string {
 }
 
 /** CPU of each process for a pair, and how many cores it kept busy. */
-export function cpuLine(name: string, { cpu, count, cpuSeconds }: Tally): string {
+export function cpuText({ cpu, count, cpuSeconds }: Tally): string {
   const parts = Object.entries(cpu).filter(([, spent]) => spent > 0);
   const total = parts.reduce((sum, [, spent]) => sum + spent, 0);
   const shown = [...parts, ['together', total] as const].map(
     ([part, spent]) => `${part} ${(spent / count).toFixed(0)} µs (${(spent / 1e6 / cpuSeconds).toFixed(2)})`,
   );
-  return `${name.padEnd(12)}CPU a pair (cores): ${shown.join(', ')}`;
+  return shown.join(', ');
 }

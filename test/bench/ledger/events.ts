@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { CloudEvent } from '../../../shared/contracts/events';
 
 /** An event as the service allocation publishes it when something is given back, with the trace of the request. */
-export function released(): CloudEvent<'allocation.released'> {
+function released(): CloudEvent<'allocation.released'> {
   const now = new Date();
   return {
     specversion: '1.0',

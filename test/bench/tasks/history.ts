@@ -8,13 +8,12 @@ import type { TaskQuery } from '../../../services/task-runner/ports/task-store';
 import { PEOPLE } from '../../../tools/tokens';
 import { percentile, type Measurement } from '../measure';
 
-export const MILLION = 1_000_000;
 /** Has half of all tasks; the tokens of `tools/tokens.ts` are this user's. */
 const USER = PEOPLE.user.sub;
 const ID = '00000000-0000-4000-8000-000000000000';
 
-/** A million tasks that have ended, as the service would have written them. Straight into Dapr's table: it would take days. */
-export async function loadMillion(database: Client): Promise<void> {
+/** Tasks that have ended, as the service would have written them. Straight into Dapr's table: a million would take days. */
+export async function loadHistory(database: Client, count: number): Promise<void> {
   const at = '2020-01-01T00:00:00.000Z';
   const fresh = newTask({
     ...{ id: ID, userId: USER, serviceType: 'demo', createdAt: at, createdBy: USER, secret: 'f'.repeat(32) },
@@ -33,7 +32,7 @@ export async function loadMillion(database: Client): Promise<void> {
               'userId', CASE WHEN n % 2 = 0 THEN $2::text ELSE '00000000-0000-4000-8000-' || lpad((n % 5000)::text, 12, '0') END,
               'serviceType', CASE WHEN n % 10 = 0 THEN 'jupyter' ELSE 'demo' END,
               'status', CASE WHEN n % 50 = 0 THEN 'Error' ELSE 'Stopped' END))::text, 'UTF8')
-     FROM (SELECT n, gen_random_uuid()::text AS id FROM generate_series(1, ${MILLION}) AS n) AS made`,
+     FROM (SELECT n, gen_random_uuid()::text AS id FROM generate_series(1, ${count}) AS n) AS made`,
     [JSON.stringify(toTaskRow(over)), USER],
   );
   await database.query('VACUUM ANALYZE state');
@@ -50,8 +49,8 @@ export const LISTS: { name: string; who: 'user' | 'admin'; path: string; query: 
   {
     name: 'of a time',
     who: 'admin',
-    path: '&from=2021-01-01T00:00:00Z&to=2021-02-01T00:00:00Z',
-    query: { from: '2021-01-01T00:00:00.000Z', to: '2021-02-01T00:00:00.000Z' },
+    path: '&from=2020-01-05T00:00:00Z&to=2020-01-12T00:00:00Z',
+    query: { from: '2020-01-05T00:00:00.000Z', to: '2020-01-12T00:00:00.000Z' },
   },
 ];
 

@@ -48,6 +48,7 @@ export class DockerHarness {
       missing: `${this.registry.host}/is-not-there:1`,
       refused: `${this.registry.host}/refused:1`,
       // the port of "discard": nobody listens
+      stillMs: 500,
       unreachable: '127.0.0.1:9/image:1',
     };
   }

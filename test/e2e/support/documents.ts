@@ -1,7 +1,16 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { root } from '../../../tools/instance';
 import { e2eInstance } from './e2e-instance';
+
+function markdown(folder: string): string[] {
+  return readdirSync(path.join(root, folder), { withFileTypes: true }).flatMap((entry) => {
+    const name = path.join(folder, entry.name);
+    if (entry.isDirectory()) return ['node_modules', 'dist', 'test'].includes(entry.name) ? [] : markdown(name);
+    return name.endsWith('.md') ? [name] : [];
+  });
+}
+export const DOCUMENTS = ['README.md', ...['docs', 'services', 'shared', 'deploy'].flatMap(markdown)];
 
 /** A shell block of a document, and the JSON block right below it, which is what the reader should see. */
 export interface Step {

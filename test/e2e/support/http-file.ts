@@ -11,7 +11,7 @@ export interface HttpRequest {
   expect: Expectation;
 }
 
-export interface Expectation {
+interface Expectation {
   statuses: number[];
   /** A place in the body that must be there, and what it must hold where that is said. */
   place: string | undefined;

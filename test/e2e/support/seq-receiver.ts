@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import { SEQ } from './outside-world';
 
-export interface SeqEvent {
+interface SeqEvent {
   Timestamp: string;
   Level: string;
   MessageTemplate: string;

@@ -70,7 +70,7 @@ export async function startMemorySystem(sub: string): Promise<MemorySystem> {
   for (let i = 0; i < 3; i += 1) await forwarder.step('evm');
   await forwarder.deadLetter({ id: randomUUID(), type: 'task.stopped' });
   for (const { id } of await forwarder.store.listDeadLetters({}, { limit: 9, after: undefined })) {
-    known.push(`/api/usage/dead_letters/${id}`);
+    known.push(`/api/usage/dead-letters/${id}`);
   }
   const pool = await allocation.openPool(100);
   known.push('/api/ledger/batches/1', `/resource_pools/${pool}`);

@@ -1,6 +1,6 @@
 import type { Allocation } from '../../domain/inventory';
 import type { Client } from './client';
-import type { Wish } from './ledger';
+import type { Wish } from './chronicle';
 import { allocateForTask, releaseForTask } from './task-actions';
 import { cancel, watch } from './waiting-actions';
 import { ends, forget, grants, remember, some } from './wishes';
@@ -145,14 +145,14 @@ async function renew(client: Client): Promise<void> {
     what: `renew ${one.id.slice(0, 4)} ${seconds}`,
     once: true,
     refusals: ['allocation.busy', 'allocation.not_found', 'allocation.not_leased'],
-    verify: (answer, send, ledger) => {
-      const there = ledger.heldSince(send, ({ id }) => id === one.id);
+    verify: (answer, send, chronicle) => {
+      const there = chronicle.heldSince(send, ({ id }) => id === one.id);
       if (answer.kind === 'refused') {
         return there && answer.code === 'allocation.not_found' ? `refused, but ${one.id} is held` : undefined;
       }
       const end = there?.lease?.expiresAt;
       if (end === undefined || seconds === null) return undefined;
-      ledger.promised.set(one.id, end);
+      chronicle.promised.set(one.id, end);
       const least = scheduler.timeOf(send.at + (seconds ?? 1) * 1_000);
       return end < least ? `${one.id} is held until ${end}, not ${least}` : undefined;
     },

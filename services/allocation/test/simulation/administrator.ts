@@ -1,6 +1,6 @@
 import { capacityOf, DEFAULT_TERMS, type Terms } from '../../../../shared/contracts/inventory';
 import type { PoolCommand } from '../../domain/pool-commands';
-import type { Answer, Wish } from './ledger';
+import type { Answer, Wish } from './chronicle';
 import type { World } from './world';
 
 type Change = Extract<PoolCommand, { kind: 'open' | 'resize' | 'close' }>;
@@ -10,7 +10,7 @@ const REFUSALS = ['pool.capacity_below_allocated', 'pool.in_use', ...OVERTAKEN];
 
 /** Asks for changes of one pool as `resource-pool` does: numbered, one after the other, each until it is decided. */
 export async function administer(world: World, poolId: string, changes: number): Promise<void> {
-  const { scheduler, ledger } = world;
+  const { scheduler, chronicle } = world;
   await change(world, poolId, { kind: 'open', ...drawTerms(world), state: 'open', revision: 1 });
   for (let revision = 2; revision < changes + 2; revision += 1) {
     await scheduler.sleep(scheduler.between(0, 2_000), `administrator of ${poolId.slice(0, 2)} thinks`);
@@ -20,7 +20,7 @@ export async function administer(world: World, poolId: string, changes: number):
       continue;
     }
     const mode = scheduler.pick(['refuse', 'refuse', 'allow', 'drain'] as const);
-    if (mode !== 'refuse') ledger.overAsked.add(poolId);
+    if (mode !== 'refuse') chronicle.overAsked.add(poolId);
     await change(world, poolId, { kind: 'resize', ...drawTerms(world), mode, revision });
   }
 }
@@ -40,9 +40,9 @@ function drawTerms({ scheduler }: World): Terms {
 }
 
 async function change(world: World, poolId: string, command: Change): Promise<void> {
-  const { scheduler, cluster, ledger } = world;
+  const { scheduler, cluster, chronicle } = world;
   let decided: Answer | undefined;
-  const wish: Wish = ledger.wish({
+  const wish: Wish = chronicle.wish({
     token: scheduler.uuid(),
     what: `${command.kind} ${poolId.slice(0, 2)} #${command.revision}`,
     once: true,
@@ -73,20 +73,20 @@ async function change(world: World, poolId: string, command: Change): Promise<vo
   if (scheduler.chance(0.5)) await again;
 }
 
-function overtaken({ ledger }: World, poolId: string, { revision }: Change): string | undefined {
-  const inventory = ledger.content.inventories.get(poolId);
+function overtaken({ chronicle }: World, poolId: string, { revision }: Change): string | undefined {
+  const inventory = chronicle.content.inventories.get(poolId);
   const late = inventory && (inventory.revision > revision || inventory.state === 'closed');
   return late ? undefined : 'nothing has overtaken it';
 }
 
-function isClosed({ ledger }: World, poolId: string): string | undefined {
-  const state = ledger.content.inventories.get(poolId)?.state;
+function isClosed({ chronicle }: World, poolId: string): string | undefined {
+  const state = chronicle.content.inventories.get(poolId)?.state;
   return state === 'closed' ? undefined : `the pool is ${state}`;
 }
 
 /** The terms are those that were asked for, while no later change has come. */
-function takenOver({ ledger }: World, poolId: string, command: Change, answer: Answer): string | undefined {
-  const inventory = ledger.content.inventories.get(poolId);
+function takenOver({ chronicle }: World, poolId: string, command: Change, answer: Answer): string | undefined {
+  const inventory = chronicle.content.inventories.get(poolId);
   if (!inventory) return 'the pool is not there';
   if (inventory.revision !== command.revision || answer.kind !== 'done' || command.kind === 'close') return undefined;
   const wanted = capacityOf({ ...DEFAULT_TERMS, ...command });

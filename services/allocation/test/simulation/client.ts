@@ -1,5 +1,5 @@
 import type { Call } from './cluster';
-import type { Answer, Wish } from './ledger';
+import type { Answer, Wish } from './chronicle';
 import type { World } from './world';
 
 /** Does one thing after the other, most of them again until it has an answer. */
@@ -20,8 +20,8 @@ export class Client {
 
   /** Sends it until there is an answer, to any replica; or once, or twice at the same time, or it hangs up. */
   async ask(wish: Wish, call: Call): Promise<Answer> {
-    const { scheduler, cluster, ledger } = this.world;
-    ledger.wish(wish);
+    const { scheduler, cluster, chronicle } = this.world;
+    chronicle.wish(wish);
     const insist = async (): Promise<Answer> => {
       for (;;) {
         const answer = await cluster.ask(this.name, wish, call);

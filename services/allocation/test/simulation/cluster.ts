@@ -2,7 +2,7 @@ import type { Network } from '../../../../shared/testing/simulation/network';
 import type { Scheduler } from '../../../../shared/testing/simulation/scheduler';
 import type { PoolStore } from '../../ports/pool-store';
 import type { RelaySide } from './database';
-import { type Answer, answerOf, type Ledger, LOST, type Send, type Wish } from './ledger';
+import { type Answer, answerOf, type Chronicle, LOST, type Send, type Wish } from './chronicle';
 import { type Plant, type Process, startProcess } from './replica';
 
 /** What it comes to: the id of what was made, and whether that is a request that waits. */
@@ -22,7 +22,7 @@ export class Cluster {
     private readonly parts: {
       scheduler: Scheduler;
       network: Network;
-      ledger: Ledger;
+      chronicle: Chronicle;
       store: PoolStore;
       broker: RelaySide;
       plant: Plant;
@@ -37,12 +37,12 @@ export class Cluster {
 
   /** Kills one of them; it comes back by itself. */
   crashOne(): void {
-    const { scheduler, ledger } = this.parts;
+    const { scheduler, chronicle } = this.parts;
     const index = scheduler.whole(0, this.processes.length - 1);
     scheduler.after(0, `replica ${index} dies`, () => {
       const process = this.processes[index];
       if (!process) return;
-      ledger.count('crash');
+      chronicle.count('crash');
       process.alive = false;
       this.processes[index] = undefined;
       for (const mourn of process.mourners) mourn();
@@ -58,7 +58,7 @@ export class Cluster {
 
   /** Sends a request to one of the replicas; the client may hang up before it has an answer. Always resolves. */
   ask(from: string, wish: Wish, call: Call, hangUpAfter?: number): Promise<Answer> {
-    const { scheduler, network, ledger, plant } = this.parts;
+    const { scheduler, network, chronicle, plant } = this.parts;
     const index = scheduler.whole(0, this.processes.length - 1);
     const what = `${from} ${wish.what}`;
     const gone = new AbortController();
@@ -70,7 +70,7 @@ export class Cluster {
       scheduler.after(network.delay(), `${what} reaches replica ${index}`, () => {
         const process = this.processes[index];
         if (!process || gone.signal.aborted) return hear(LOST);
-        const send = ledger.send(wish);
+        const send = chronicle.send(wish);
         this.open.add(send);
         const leave = () => {
           this.open.delete(send);
@@ -84,14 +84,14 @@ export class Cluster {
         gone.signal.addEventListener('abort', () => {
           if (!process.alive || !this.open.has(send)) return;
           leave();
-          if (!send.ids.some((id) => process.hasBegun(id))) ledger.hungUp(send);
+          if (!send.ids.some((id) => process.hasBegun(id))) chronicle.hungUp(send);
         });
         const signal = plant.hears?.(gone.signal) ?? gone.signal;
         const { result, ids } = process.drawing(() => call(process, signal));
-        ledger.drew(send, ids);
+        chronicle.drew(send, ids);
         void result.then(doneWith, answerOf).then(
           (answer) => {
-            const fault = ledger.answered(send, answer);
+            const fault = chronicle.answered(send, answer);
             if (fault !== undefined) this.faults.push(`${what}: ${fault}`);
             leave();
             hear(scheduler.chance(network.weather.lostAnswer) ? LOST : answer);

@@ -1,5 +1,5 @@
 import { canEverTake, refusalAtHead } from '../../domain/inventory';
-import type { Change } from './ledger';
+import type { Change } from './chronicle';
 
 /** Says what is wrong, or nothing. */
 export type Invariant = (change: Change) => string | undefined;
@@ -26,15 +26,16 @@ export const OF_WAITING: Record<string, Invariant> = {
     );
   },
 
-  'a request ends once: granted in time, or its time is over, or it is taken back': ({ before, after, ledger }) =>
+  'a request ends once: granted in time, or its time is over, or it is taken back': ({ before, after, chronicle }) =>
     first(after.requests.values(), ({ id, poolId, status, endedAt, expiresAt }) => {
       const earlier = before.requests.get(id)?.status ?? 'waiting';
       if (earlier !== 'waiting' && earlier !== status) return `${id} was ${earlier} and is ${status}`;
-      if ((status === 'granted') !== ledger.made.has(id)) return `${id} is ${status}, made: ${ledger.made.has(id)}`;
+      if ((status === 'granted') !== chronicle.made.has(id))
+        return `${id} is ${status}, made: ${chronicle.made.has(id)}`;
       const inTime = endedAt !== null && endedAt < expiresAt;
       if (status === 'granted' && !inTime) return `${id} was granted at ${endedAt}, after its time`;
       if (status === 'expired' && inTime) return `${id} was dropped at ${endedAt}, before its time`;
-      if (status !== 'cancelled' || ledger.cancelAsked.has(id)) return undefined;
+      if (status !== 'cancelled' || chronicle.cancelAsked.has(id)) return undefined;
       return after.inventories.get(poolId)?.state === 'closed' ? undefined : `nobody took ${id} back`;
     }),
 
@@ -54,12 +55,12 @@ export const OF_WAITING: Record<string, Invariant> = {
       );
     }),
 
-  'nobody overtakes who waits in a strict pool': ({ before, after, newlyEnded, ledger }) =>
+  'nobody overtakes who waits in a strict pool': ({ before, after, newlyEnded, chronicle }) =>
     first([...after.live.values(), ...newlyEnded], ({ id, poolId, createdBy }) => {
       const [earlier, inventory] = [before.inventories.get(poolId), after.inventories.get(poolId)];
       if (before.live.has(id) || !earlier || earlier.revision !== inventory?.revision) return undefined;
       if (inventory.queuePolicy !== 'strict') return undefined;
-      const priority = ledger.wishes.get(createdBy)?.priority ?? 0;
+      const priority = chronicle.wishes.get(createdBy)?.priority ?? 0;
       const place = earlier.waiting.findIndex((one) => one.id === id);
       const ahead =
         place >= 0 ? earlier.waiting.slice(0, place) : earlier.waiting.filter((one) => one.priority >= priority);

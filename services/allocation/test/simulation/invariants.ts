@@ -15,13 +15,17 @@ const INVARIANTS: Record<string, Invariant> = {
     });
   },
 
-  'a pool gives no more than it has, but after a change that was allowed to leave it so': ({ before, after, ledger }) =>
+  'a pool gives no more than it has, but after a change that was allowed to leave it so': ({
+    before,
+    after,
+    chronicle,
+  }) =>
     first(after.inventories.values(), (inventory) => {
       const { poolId, allocated, overAllowed, state, revision } = inventory;
       const capacity = capacityOf(inventory);
       const says = `pool ${poolId} (${state}) has ${capacity} and gives ${allocated}`;
       if (allocated > capacity && !overAllowed) return says;
-      if (overAllowed && !ledger.overAsked.has(poolId)) return `${says}, which nobody allowed`;
+      if (overAllowed && !chronicle.overAsked.has(poolId)) return `${says}, which nobody allowed`;
       const earlier = before.inventories.get(poolId);
       const gaveMore = earlier !== undefined && earlier.revision === revision && allocated > earlier.allocated;
       return gaveMore && (allocated > capacity || state !== 'open') ? `${says}, more than before` : undefined;
@@ -35,7 +39,7 @@ const INVARIANTS: Record<string, Invariant> = {
         : undefined,
     ),
 
-  'an allocation is made once, and ends once': ({ before, after, ledger }) => {
+  'an allocation is made once, and ends once': ({ before, after, chronicle }) => {
     const ended = new Set<string>();
     return (
       first(after.ended, ({ id }) => {
@@ -44,31 +48,31 @@ const INVARIANTS: Record<string, Invariant> = {
         return after.live.has(id) ? `${id} was made again` : undefined;
       }) ??
       first(before.live.keys(), (id) =>
-        after.live.has(id) || ledger.made.get(id)?.released ? undefined : `${id} vanished`,
+        after.live.has(id) || chronicle.made.get(id)?.released ? undefined : `${id} vanished`,
       )
     );
   },
 
-  'nothing is there that no client asked for': ({ before, after, newlyEnded, ledger }) =>
+  'nothing is there that no client asked for': ({ before, after, newlyEnded, chronicle }) =>
     first([...after.live.values(), ...newlyEnded], (allocation) => {
       if (before.live.has(allocation.id)) return undefined;
-      const wish = ledger.wishes.get(allocation.createdBy);
+      const wish = chronicle.wishes.get(allocation.createdBy);
       if (!wish?.grants?.(allocation)) return `nobody asked for ${JSON.stringify(allocation)}`;
-      return wish.idsGiven || ledger.drawnFor.has(allocation.id) ? undefined : `nobody drew the id ${allocation.id}`;
+      return wish.idsGiven || chronicle.drawnFor.has(allocation.id) ? undefined : `nobody drew the id ${allocation.id}`;
     }),
 
-  'what was refused is not there': ({ after, newlyEnded, ledger }) =>
+  'what was refused is not there': ({ after, newlyEnded, chronicle }) =>
     first([...after.live.values(), ...newlyEnded, ...after.requests.values()], ({ id }) => {
-      const answer = ledger.drawnFor.get(id)?.answer;
+      const answer = chronicle.drawnFor.get(id)?.answer;
       return answer?.kind === 'refused' ? `${id} is there, and was refused with ${answer.code}` : undefined;
     }),
 
-  'what is sent under a key is made once': ({ after, ledger }) => {
+  'what is sent under a key is made once': ({ after, chronicle }) => {
     const ids = new Map<string, string>();
-    const made = [...ledger.made.values()].map(({ allocation }) => allocation);
+    const made = [...chronicle.made.values()].map(({ allocation }) => allocation);
     const asked = [...after.requests.values()].map((request) => ({ ...request, groupId: null }));
     return first([...made, ...asked], ({ createdBy, groupId, id }) => {
-      if (!ledger.wishes.get(createdBy)?.once) return undefined;
+      if (!chronicle.wishes.get(createdBy)?.once) return undefined;
       const earlier = ids.get(createdBy);
       ids.set(createdBy, groupId ?? id);
       return earlier === undefined || earlier === (groupId ?? id)
@@ -77,14 +81,14 @@ const INVARIANTS: Record<string, Invariant> = {
     });
   },
 
-  'a group is made whole or not at all': ({ ledger }) => {
+  'a group is made whole or not at all': ({ chronicle }) => {
     const members = new Map<string, Allocation[]>();
-    for (const { allocation } of ledger.made.values()) {
+    for (const { allocation } of chronicle.made.values()) {
       const { groupId } = allocation;
       if (groupId !== null) members.set(groupId, [...(members.get(groupId) ?? []), allocation]);
     }
     return first(members, ([groupId, made]) => {
-      const wanted = ledger.wishes.get(made[0]!.createdBy)?.members;
+      const wanted = chronicle.wishes.get(made[0]!.createdBy)?.members;
       return made.length === wanted ? undefined : `group ${groupId} has ${made.length} of ${wanted} members`;
     });
   },
@@ -92,7 +96,7 @@ const INVARIANTS: Record<string, Invariant> = {
   'an end has a cause: a request for it, or a lease that was over and had not been renewed': ({
     before,
     newlyEnded,
-    ledger,
+    chronicle,
     now,
   }) =>
     first(newlyEnded, (released) => {
@@ -100,16 +104,16 @@ const INVARIANTS: Record<string, Invariant> = {
       const told = `${id} ended (${reason}) at ${releasedAt}`;
       if (releasedAt > now) return `${told}, in the future`;
       if (reason !== 'expired') {
-        const wish = ledger.wishes.get(releasedBy === 'system' ? `task:${id}` : releasedBy);
+        const wish = chronicle.wishes.get(releasedBy === 'system' ? `task:${id}` : releasedBy);
         return wish?.ends?.(released) ? undefined : `${told}, which nobody asked for`;
       }
       const lease = (before.live.get(id) ?? released).lease;
       if (!lease || lease.expiresAt > releasedAt) return `${told}, held until ${lease?.expiresAt ?? 'its release'}`;
-      const promised = ledger.promised.get(id);
+      const promised = chronicle.promised.get(id);
       return promised !== undefined && promised > releasedAt ? `${told}, promised until ${promised}` : undefined;
     }),
 
-  'one event tells of each start, one of each end, and none of anything else': ({ after, ledger }) => {
+  'one event tells of each start, one of each end, and none of anything else': ({ after, chronicle }) => {
     const ids = new Set<string>();
     const told = new Set<string>();
     for (const { id, type, data } of after.events) {
@@ -117,7 +121,7 @@ const INVARIANTS: Record<string, Invariant> = {
       if ('allocation_id' in data) told.add(`${type} ${data.allocation_id}`);
     }
     let expected = 0;
-    const untold = first(ledger.made.values(), ({ allocation: { id }, released }) => {
+    const untold = first(chronicle.made.values(), ({ allocation: { id }, released }) => {
       expected += released ? 2 : 1;
       if (!told.has(`allocation.created ${id}`)) return `no event tells of the start of ${id}`;
       return released && !told.has(`allocation.released ${id}`) ? `no event tells of the end of ${id}` : undefined;

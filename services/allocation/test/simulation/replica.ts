@@ -31,7 +31,7 @@ export interface Plant {
   hears?: (hungUp: AbortSignal) => AbortSignal;
 }
 
-export interface LeaseLoop {
+interface LeaseLoop {
   store: Pick<PoolStore, 'expiredLeases' | 'overdueQueues'>;
   writer: Pick<PoolWriter, 'execute'>;
   now: () => string;
@@ -77,9 +77,7 @@ export function startProcess(
     },
     commit: async (snapshot, decision) => {
       await remote.commit(snapshot, decision);
-      const told = decision.facts.flatMap((fact) =>
-        fact.kind === 'allocated' || fact.kind === 'released' ? [eventOf(fact)] : [],
-      );
+      const told = decision.facts.flatMap((fact) => eventOf(fact) ?? []);
       if (told.length > 0) relay.wake(told);
     },
   });

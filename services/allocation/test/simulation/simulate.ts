@@ -10,7 +10,7 @@ import { Client } from './client';
 import { Cluster } from './cluster';
 import { Broker, Database } from './database';
 import { broken } from './invariants';
-import { Ledger } from './ledger';
+import { Chronicle } from './chronicle';
 import type { Plant } from './replica';
 import type { World } from './world';
 
@@ -33,12 +33,12 @@ async function run(seed: number, plant: Plant): Promise<Run> {
   const database = new Database(scheduler, poolIds);
   const broker = new Broker(scheduler, database);
   broker.refusal = scheduler.chance(0.5) ? 0.2 : 0;
-  const ledger = new Ledger(scheduler);
+  const chronicle = new Chronicle(scheduler);
   const store = plant.stored?.(database) ?? database;
   const sidecar = plant.broker?.(broker) ?? broker;
-  const cluster = new Cluster({ scheduler, network, ledger, store, broker: sidecar, plant });
+  const cluster = new Cluster({ scheduler, network, chronicle, store, broker: sidecar, plant });
   const world: World = {
-    ...{ scheduler, cluster, ledger, poolIds, serviceIds },
+    ...{ scheduler, cluster, chronicle, poolIds, serviceIds },
     ...{ held: [], heldByTasks: [], groups: [], waiting: [], quiet: false },
   };
   let busy = 0;
@@ -52,7 +52,7 @@ async function run(seed: number, plant: Plant): Promise<Run> {
     begin(new Client(`client ${index}`, world).run(scheduler.whole(3, 15), BY_WEIGHT));
 
   return storm(
-    { scheduler, network, tally: ledger.tally },
+    { scheduler, network, tally: chronicle.tally },
     { storm: [2_000, 6_000], settling: SETTLING },
     { fault, crash: () => cluster.crashOne(), calm, unsettled },
   );
@@ -60,7 +60,7 @@ async function run(seed: number, plant: Plant): Promise<Run> {
   async function fault(): Promise<Fault | undefined> {
     const [wrong] = cluster.faults;
     if (wrong !== undefined) return { invariant: 'an answer says what is so', detail: wrong };
-    return database.changed ? broken(ledger.observe(await database.content())) : undefined;
+    return database.changed ? broken(chronicle.observe(await database.content())) : undefined;
   }
 
   function calm(): void {
@@ -74,7 +74,7 @@ async function run(seed: number, plant: Plant): Promise<Run> {
     if (busy > 0) return `${busy} clients still wait`;
     if (network.underWay > 0) return `${network.underWay} requests are on their way`;
     if (database.outbox.size > 0) return `${database.outbox.size} rows are in the outbox`;
-    const { live, requests, events } = ledger.content;
+    const { live, requests, events } = chronicle.content;
     const waits = [...requests.values()].find(({ status }) => status === 'waiting');
     if (waits) return `${waits.id} waits until ${waits.expiresAt}`;
     // but for those that a request which waited is granted when it asks for none

@@ -1,5 +1,5 @@
 import type { Client } from './client';
-import type { Wish } from './ledger';
+import type { Wish } from './chronicle';
 import { ends, GRANTED, grantedBefore, grants, remember, some } from './wishes';
 import type { Held } from './world';
 
@@ -19,14 +19,16 @@ export async function allocateForTask(client: Client): Promise<void> {
     grants: ({ id, ...made }) =>
       id === allocationId && made.poolId === poolId && made.capacity === capacity && !task.over,
     refusals: [...GRANTED, 'allocation.queue_full', 'allocation.given_back', 'request.idempotency_key_reused'],
-    verify: (answer, send, ledger) => {
+    verify: (answer, send, chronicle) => {
       if (answer.kind === 'done' && answer.waits) {
-        ledger.count('task waits');
-        return ledger.content.requests.has(allocationId) ? undefined : `${allocationId} never waited`;
+        chronicle.count('task waits');
+        return chronicle.content.requests.has(allocationId) ? undefined : `${allocationId} never waited`;
       }
-      if (answer.kind === 'done' && ledger.content.requests.has(allocationId)) ledger.count('task hears of its grant');
-      if (answer.kind === 'done') return ledger.made.has(allocationId) ? undefined : `${allocationId} was never made`;
-      return ledger.content.live.has(allocationId) ? grantedBefore(send, ledger) : undefined;
+      if (answer.kind === 'done' && chronicle.content.requests.has(allocationId))
+        chronicle.count('task hears of its grant');
+      if (answer.kind === 'done')
+        return chronicle.made.has(allocationId) ? undefined : `${allocationId} was never made`;
+      return chronicle.content.live.has(allocationId) ? grantedBefore(send, chronicle) : undefined;
     },
   });
   // whoever stops the task may do so before there is an answer
@@ -45,7 +47,7 @@ export async function releaseForTask(
   task: Held | undefined = some(client, client.world.heldByTasks),
 ): Promise<void> {
   if (!task) return;
-  client.world.ledger.cancelAsked.add(task.id);
+  client.world.chronicle.cancelAsked.add(task.id);
   const wish = ends(`task:${task.id}`, `task-release ${task.id.slice(0, 4)}`, ({ id }) => id === task.id, 'none');
   // after it nothing is held under this id, and nothing will be
   const verify: Wish['verify'] = (answer, _, { content }) => {

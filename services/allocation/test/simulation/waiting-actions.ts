@@ -1,12 +1,12 @@
 import type { Client } from './client';
-import type { Wish } from './ledger';
+import type { Wish } from './chronicle';
 
 /** Takes a request back that waited when its client heard of it; it may have been granted, or be over, by now. */
 export async function cancel(client: Client): Promise<void> {
-  const { scheduler, ledger, waiting } = client.world;
+  const { scheduler, chronicle, waiting } = client.world;
   if (waiting.length === 0) return;
   const [id, token] = [scheduler.pick(waiting), scheduler.uuid()];
-  ledger.cancelAsked.add(id);
+  chronicle.cancelAsked.add(id);
   const wish: Wish = {
     token,
     what: `cancel ${id.slice(0, 4)}`,

@@ -1,22 +1,27 @@
 import { REFUSED_GRANTS } from '../../../../shared/contracts/inventory';
 import type { Allocation } from '../../domain/inventory';
 import type { Client } from './client';
-import type { Ledger, Send, Wish } from './ledger';
+import type { Chronicle, Send, Wish } from './chronicle';
 
 export const GRANTED: readonly string[] = [...REFUSED_GRANTS, 'allocation.busy'];
 
 /** Right when the id that came back is of an allocation that this wish made, and the same each time. */
-function sameGrant({ wish: { token, once }, ids }: Send, ledger: Ledger, value: string | undefined, waits = false) {
-  if (waits && ledger.content.requests.get(value!)?.createdBy !== token) return `${value} never waited`;
-  const made = ledger.madeBy(token).filter(({ allocation: { id, groupId } }) => (groupId ?? id) === value);
+function sameGrant(
+  { wish: { token, once }, ids }: Send,
+  chronicle: Chronicle,
+  value: string | undefined,
+  waits = false,
+) {
+  if (waits && chronicle.content.requests.get(value!)?.createdBy !== token) return `${value} never waited`;
+  const made = chronicle.madeBy(token).filter(({ allocation: { id, groupId } }) => (groupId ?? id) === value);
   if (made.length === 0 && !waits) return `the answer is ${value}, which was never made`;
   if (!once && ids[0] !== value) return `the answer is ${value}, which another request made`;
   return undefined;
 }
 
 /** A refusal of what was granted already, before it was asked for again. */
-export function grantedBefore(send: Send, ledger: Ledger): string | undefined {
-  const earlier = send.wish.once && ledger.madeBy(send.wish.token).find(({ at }) => at < send.at);
+export function grantedBefore(send: Send, chronicle: Chronicle): string | undefined {
+  const earlier = send.wish.once && chronicle.madeBy(send.wish.token).find(({ at }) => at < send.at);
   return earlier ? `refused, but ${earlier.allocation.id} was made for it` : undefined;
 }
 
@@ -24,8 +29,8 @@ export function grants(fields: Partial<Wish> & Pick<Wish, 'token' | 'what'>): Wi
   return {
     once: false,
     refusals: GRANTED,
-    verify: (answer, send, ledger) =>
-      answer.kind === 'done' ? sameGrant(send, ledger, answer.value, answer.waits) : grantedBefore(send, ledger),
+    verify: (answer, send, chronicle) =>
+      answer.kind === 'done' ? sameGrant(send, chronicle, answer.value, answer.waits) : grantedBefore(send, chronicle),
     ...fields,
   };
 }
@@ -59,12 +64,14 @@ export function ends(
     once: true,
     ends: concerns,
     refusals: ['allocation.busy', 'pool.not_found', missing],
-    verify: (answer, send, ledger) => {
+    verify: (answer, send, chronicle) => {
       if (answer.kind === 'refused' && answer.code !== missing) return undefined;
-      const left = ledger.heldSince(send, concerns);
+      const left = chronicle.heldSince(send, concerns);
       if (left) return `${answer.kind}, but ${left.id} is held`;
-      const own = [...ledger.made.values()].some(({ released }) => released?.releasedBy === token);
-      return answer.kind === 'refused' && own && ledger.sent(send.wish) === 1 ? 'refused what it has done' : undefined;
+      const own = [...chronicle.made.values()].some(({ released }) => released?.releasedBy === token);
+      return answer.kind === 'refused' && own && chronicle.sent(send.wish) === 1
+        ? 'refused what it has done'
+        : undefined;
     },
   };
 }

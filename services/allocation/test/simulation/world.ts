@@ -1,6 +1,6 @@
 import type { Scheduler } from '../../../../shared/testing/simulation/scheduler';
 import type { Cluster } from './cluster';
-import type { Ledger } from './ledger';
+import type { Chronicle } from './chronicle';
 
 /** What clients were told that they hold; some of it is gone by now, and is asked for all the same. */
 export interface Held {
@@ -16,7 +16,7 @@ export interface Held {
 export interface World {
   scheduler: Scheduler;
   cluster: Cluster;
-  ledger: Ledger;
+  chronicle: Chronicle;
   poolIds: readonly string[];
   serviceIds: readonly string[];
   held: Held[];

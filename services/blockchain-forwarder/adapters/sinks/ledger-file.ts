@@ -22,7 +22,7 @@ import type { StoredUsage } from '../../domain/usage-record';
  * write the same batch write the same bytes to the same place, at once or one after the other, and what one began the
  * other completes. That is why there is no lock that could be left behind, and nothing is ever cut off.
  */
-export const VERSION = 1;
+const VERSION = 1;
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 export const NO_LINE = '0'.repeat(64);

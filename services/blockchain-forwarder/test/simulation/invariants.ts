@@ -78,7 +78,7 @@ async function faultOfLetter({ reason, event }: DeadLetter, content: Content, us
 }
 
 /** What was told under an id with that content. */
-export async function variantOf(uses: Uses, id: string, contentHash: string): Promise<EndOfUse | undefined> {
+async function variantOf(uses: Uses, id: string, contentHash: string): Promise<EndOfUse | undefined> {
   for (const event of uses.variants.get(id) ?? []) if ((await contentHashOf(event)) === contentHash) return event;
   return undefined;
 }

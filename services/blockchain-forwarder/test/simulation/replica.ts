@@ -28,7 +28,7 @@ export interface Plant {
 }
 
 /** What is the same for all replicas. */
-export interface Setting {
+interface Setting {
   limits: BatchLimits;
   /** Short ones lapse while a step is under way. */
   leaseMs: number;

@@ -5,7 +5,7 @@ import { allocationReleased, taskFailed, taskStopped } from '../support/samples'
 import type { Content } from './content';
 
 /** What an event must come to. */
-export type Kind = 'a use' | 'no use' | 'invalid' | 'unusable';
+type Kind = 'a use' | 'no use' | 'invalid' | 'unusable';
 
 export interface Told {
   kind: Kind;

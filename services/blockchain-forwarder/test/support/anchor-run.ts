@@ -17,7 +17,7 @@ export function signerOf(key: string): TransactionSigner {
   return transactionSigner(reference!, { variable: () => key, sidecar });
 }
 
-export function batchesOf(count: number, mark = 'aa'): Batch[] {
+function batchesOf(count: number, mark = 'aa'): Batch[] {
   const root = (n: number) => (n === 0 ? ZERO_ROOT : `0x${mark.repeat(30)}${n.toString(16).padStart(4, '0')}`);
   return Array.from({ length: count }, (_, n) => ({
     batchId: n + 1,

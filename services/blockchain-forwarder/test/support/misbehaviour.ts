@@ -17,13 +17,13 @@ const acceptsAndSays =
     response.writeHead(200, { 'content-type': 'application/json' }).end(body);
   };
 
-export const resetsHalfWay: Misbehaviour = (response, log, service) => {
+const resetsHalfWay: Misbehaviour = (response, log, service) => {
   const receipt = JSON.stringify(service.accept(log));
   response.writeHead(201, { 'content-length': receipt.length });
   response.write(receipt.slice(0, 9), () => response.destroy());
 };
 
-export const neverEndsItsAnswer: Misbehaviour = (response, log, service) => {
+const neverEndsItsAnswer: Misbehaviour = (response, log, service) => {
   service.accept(log);
   response.writeHead(200);
   const more = () => {
@@ -33,7 +33,7 @@ export const neverEndsItsAnswer: Misbehaviour = (response, log, service) => {
   more();
 };
 
-export const sendsItsAnswerDropByDrop: Misbehaviour = (response, log, service) => {
+const sendsItsAnswerDropByDrop: Misbehaviour = (response, log, service) => {
   service.accept(log);
   response.writeHead(200);
   const timer = setInterval(() => response.write(' '), 20);

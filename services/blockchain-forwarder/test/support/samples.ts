@@ -4,13 +4,7 @@ import type { Chunk } from '../../domain/batch';
 import { toBase64url } from '../../domain/bytes';
 import { canonicalHash } from '../../domain/canonical-hash';
 import { leafOf } from '../../domain/leaf';
-import {
-  usageRecordOf,
-  type FirstRecord,
-  type SealedRecord,
-  type StoredUsage,
-  type UsageRecord,
-} from '../../domain/usage-record';
+import { usageRecordOf, type FirstRecord, type StoredUsage, type UsageRecord } from '../../domain/usage-record';
 
 export const USER = '4f1d3b52-0c9e-4c55-8d67-0d5b1f1f6a01';
 
@@ -112,13 +106,4 @@ export function chunkOf(
   const entries = usages.map(({ record, leaf }) => [record.id, leaf] as const);
   const chunk = { id, receivedAt: receivedAt.toISOString(), bytes: 500 * usages.length, entries };
   return { chunk, usages: usages.map((usage) => ({ ...usage, chunk: id })) };
-}
-
-export async function sealedRecord(): Promise<SealedRecord> {
-  const record = usageRecord();
-  return { record, usageHash: await canonicalHash(record) };
-}
-
-export function sealedRecords(count: number): Promise<SealedRecord[]> {
-  return Promise.all(Array.from({ length: count }, sealedRecord));
 }

@@ -1,7 +1,7 @@
 import type { Advance, LedgerSink, OpenBatch, Receipt, Refusal, StepResult } from '../../ports/ledger-sink';
 import type { ClosedBatch } from './ledger';
 
-export const isFinal = (stage: string): boolean => stage === 'finalized' || stage === 'delivered';
+const isFinal = (stage: string): boolean => stage === 'finalized' || stage === 'delivered';
 
 interface Row {
   stage: Advance<unknown>['stage'];

@@ -141,4 +141,4 @@ export async function timesOf(rpc: JsonRpc, numbers: readonly number[]): Promise
   return new Map(blocks.map(({ hash, timestamp }) => [hash, timeOf(timestamp)]));
 }
 
-export const timeOf = (seconds: number): string => new Date(seconds * 1_000).toISOString();
+const timeOf = (seconds: number): string => new Date(seconds * 1_000).toISOString();

@@ -30,7 +30,7 @@ export interface Wish {
   ends?: (released: ReleasedAllocation) => boolean;
   refusals: readonly string[];
   /** What is wrong about an answer, if something is; asked when a replica gives it, before it can be lost. */
-  verify?: (answer: Exclude<Answer, { kind: 'lost' }>, send: Send, ledger: Ledger) => string | undefined;
+  verify?: (answer: Exclude<Answer, { kind: 'lost' }>, send: Send, chronicle: Chronicle) => string | undefined;
 }
 
 export interface Send {
@@ -55,12 +55,12 @@ export interface Change {
   after: Content;
   /** Of `after.ended`, those that are seen for the first time. */
   newlyEnded: readonly ReleasedAllocation[];
-  ledger: Ledger;
+  chronicle: Chronicle;
   now: string;
 }
 
 /** Who asked for what and what came of it: the truth that answers and rows are held against. */
-export class Ledger {
+export class Chronicle {
   content: Content = EMPTY;
   readonly made = new Map<string, Made>();
   readonly wishes = new Map<string, Wish>();
@@ -159,7 +159,7 @@ export class Ledger {
       newlyEnded.push(released);
       this.count(`ended: ${released.reason}`);
     }
-    return { before, after, newlyEnded, ledger: this, now: scheduler.now() };
+    return { before, after, newlyEnded, chronicle: this, now: scheduler.now() };
   }
 }
 

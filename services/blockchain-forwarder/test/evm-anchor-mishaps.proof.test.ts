@@ -1,3 +1,4 @@
+// Slow: a chain of its own, which mines and reorganises block by block.
 import { encodeFunctionData, numberToHex, parseTransaction, type Address, type Hex } from 'viem';
 import { useAnchorWorld, type AnchorRun } from './support/anchor-run';
 import {

@@ -1,3 +1,4 @@
+// Slow: a browser’s page is built and run, and every value of a receipt changed at each of its bytes.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';

@@ -1,3 +1,4 @@
+// Slow: 50 histories of calls, each sent to a chain and to a model.
 import fc from 'fast-check';
 import { keccak256, numberToHex, type Address, type Hex } from 'viem';
 import { startAnvil, type TestChain } from './support/anvil';

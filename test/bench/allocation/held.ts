@@ -1,14 +1,13 @@
 import type { Client } from 'pg';
 import { toAllocationRow } from '../../../services/allocation/adapters/rows';
 
-export const MILLION = 1_000_000;
 const ID = '00000000-0000-4000-8000-000000000000';
 
 /**
- * A million live allocations in a pool, as the service would have written them, without their events; the inventory says
- * so too. Straight into Dapr's table: over HTTP it would take a quarter of an hour.
+ * Live allocations in a pool, as the service would have written them, without their events; the inventory says so too.
+ * Straight into Dapr's table: a million over HTTP would take a quarter of an hour.
  */
-export async function loadMillion(database: Client, poolId: string): Promise<void> {
+export async function loadHeld(database: Client, poolId: string, count: number): Promise<void> {
   const time = '1970-01-01T00:00:00.000Z';
   const row = toAllocationRow({
     id: ID,
@@ -27,12 +26,12 @@ export async function loadMillion(database: Client, poolId: string): Promise<voi
   await database.query(
     `INSERT INTO state (key, value)
      SELECT 'allocation||allocation:' || id, convert_to(replace(replace($1, $2, id), $3, ${made}), 'UTF8')
-     FROM (SELECT n, gen_random_uuid()::text AS id FROM generate_series(1, ${MILLION}) AS n) AS made`,
+     FROM (SELECT n, gen_random_uuid()::text AS id FROM generate_series(1, ${count}) AS n) AS made`,
     [JSON.stringify(row), ID, time],
   );
   await database.query(
     `UPDATE state SET etag = gen_random_uuid(), updated_at = now(),
-            value = convert_to(jsonb_set(state_json(value), '{allocated}', to_jsonb((state_json(value)->>'allocated')::bigint + ${MILLION}))::text, 'UTF8')
+            value = convert_to(jsonb_set(state_json(value), '{allocated}', to_jsonb((state_json(value)->>'allocated')::bigint + ${count}))::text, 'UTF8')
      WHERE key = $1`,
     [`allocation||inventory:${poolId}`],
   );

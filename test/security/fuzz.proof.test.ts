@@ -1,7 +1,9 @@
+// Slow: more than 10,000 requests to four running services.
 import { randomUUID } from 'node:crypto';
 import fc from 'fast-check';
 import { bearer, sidecarHeaders } from '../../shared/testing/api';
 import { ALL_ROUTES } from '../architecture/route-tables';
+import { SHIPPED_ROLES } from '../architecture/shipped-roles';
 import { WireClient } from './support/client';
 import { Judge, MAY_TAKE_LONG } from './support/judge';
 import { startMemorySystem, type MemorySystem } from './support/memory-system';
@@ -92,10 +94,7 @@ const sub = randomUUID();
 const rows = ALL_ROUTES.filter(({ route }) => !internal(route));
 
 describe.each([
-  { role: 'admin', runs: RUNS },
-  { role: 'service', runs: RUNS },
-  { role: 'resource-pool-owner', runs: RUNS },
-  { role: 'user', runs: RUNS },
+  ...['admin', ...Object.keys(SHIPPED_ROLES)].map((role) => ({ role, runs: RUNS })),
   { role: 'nobody', runs: Math.ceil(RUNS / 4) },
 ])('as $role', ({ role, runs }) => {
   let before: string;

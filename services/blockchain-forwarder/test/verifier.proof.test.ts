@@ -1,3 +1,4 @@
+// Slow: a chain of its own, and every value of a receipt changed at each of its bytes.
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createHash } from 'node:crypto';
 import { tmpdir } from 'node:os';

@@ -1,3 +1,4 @@
+// Slow: 1,200 storms of two replicas, and for each planted fault as many as find it.
 import { runSeeds, seedsOr, trusted } from '../../../../shared/testing/simulation/seeds';
 import { NAMES } from './invariants';
 import { PLANTED } from './planted-faults';

@@ -1,3 +1,4 @@
+// Slow: every misbehaviour of a real HTTP server, its time-outs too, at every step of a delivery.
 import { HttpLedgerSink } from '../adapters/sinks/http';
 import { SinkMisconfigured } from '../ports/ledger-sink';
 import { describeLedgerSink } from './ledger-sink.contract';

@@ -1,3 +1,4 @@
+// Slow: every value of a receipt changed at each of its bytes.
 import { createHmac, randomUUID, sign } from 'node:crypto';
 import { checkReceipt } from '../domain/check-receipt';
 import { parseReceipt, parseReceiptBody, signedBytes, UnreadableReceipt, type Receipt } from '../domain/receipt';
@@ -14,8 +15,8 @@ const resultsOf = async (receipt: Receipt, known: Ed25519Jwk[] | null = keys) =>
   (await checkReceipt(receipt, known)).map(({ result }) => result);
 
 let receipt: Receipt;
-beforeAll(async () => {
-  receipt = await signedReceipt();
+beforeEach(async () => {
+  receipt = await signedReceipt(5, 2);
 });
 
 describe('a receipt', () => {
@@ -34,9 +35,10 @@ describe('a receipt', () => {
     expect(await resultsOf(parseReceipt(JSON.stringify(reordered, null, 4)))).toEqual(['holds', 'holds']);
   });
 
-  it('when a batch has 1,000 records, then an ordinary receipt has less than 1,500 bytes', () => {
-    const bytes = Buffer.byteLength(JSON.stringify(receipt));
-    process.stdout.write(`receipt of a batch of ${receipt.treeSize}: ${bytes} bytes\n`);
+  it('when a batch has 1,000 records, then an ordinary receipt has less than 1,500 bytes', async () => {
+    const ordinary = await signedReceipt();
+    const bytes = Buffer.byteLength(JSON.stringify(ordinary));
+    process.stdout.write(`receipt of a batch of ${ordinary.treeSize}: ${bytes} bytes\n`);
     expect(bytes).toBeLessThan(1_500);
   });
 
@@ -60,7 +62,7 @@ describe('a receipt', () => {
   });
 
   it('when it is checked without a chain, then that takes less than 5 ms', async () => {
-    const json = JSON.stringify(receipt);
+    const json = JSON.stringify(await signedReceipt());
     const times: number[] = [];
     for (let run = 0; run < 200; run++) {
       const start = performance.now();
