@@ -26,6 +26,9 @@ export class SidecarError extends Error {
  */
 const CONFLICT = /etag mismatch|no item was updated|invalid etag|40001|40P01|deadlock detected|could not serialize/i;
 
+/** What nats.go says of a connection that it will not make again; while it still tries, the text is another. */
+export const isForGood = (text: string): boolean => text.includes('nats: connection closed');
+
 /** Turns whatever a call of the sidecar threw into a ConflictError, the called app's own error, or a 503. */
 export function classify(part: string, error: unknown): Error {
   if (error instanceof AppError || error instanceof ConflictError) return error;

@@ -3,7 +3,7 @@ import type { CloudEvent } from '../contracts/events';
 import { AppError, messageOf, unavailable } from '../errors';
 import { currentContext } from '../logging/context';
 import { sidecarHttp } from './sidecar-http';
-import { classify, ConflictError, SidecarError } from './sidecar-error';
+import { classify, ConflictError, isForGood, SidecarError } from './sidecar-error';
 
 /** A row as it was read; `etag` is what a later write must find unchanged. */
 export interface StateRow {
@@ -50,6 +50,13 @@ export interface Sidecar {
   secret(store: string, name: string): Promise<Record<string, string>>;
   /** Resolves when the sidecar and its components are there and the state store answers. */
   check(): Promise<void>;
+  /**
+   * Whether one of the JetStream components will never again reach its broker by itself. Asked by a publish to a subject that
+   * no stream takes, so that nothing is written; a broker that makes its topics by itself is not asked.
+   */
+  hasLostBroker(): Promise<boolean>;
+  /** Asks the sidecar to end; whatever runs it starts it again. */
+  end(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -66,6 +73,8 @@ export interface SidecarOptions {
 
 /** A row that is always there: a read that does not find it has broken off (BulkGet of state.postgresql hides the error). */
 const PROOF = 'proof-of-reading';
+/** A subject that no stream takes. */
+const PROBE = 'connection-probe';
 
 const silent = { error() {}, warn() {}, info() {}, verbose() {}, debug() {} };
 
@@ -197,6 +206,17 @@ export function connectSidecar(options: SidecarOptions): Sidecar {
       await get(['readiness']).catch((error: unknown) => {
         throw error instanceof AppError ? error : unavailable('state.unavailable', messageOf(error));
       });
+    },
+    hasLostBroker: async () => {
+      const { components } = await call('sidecar', () => client.metadata.get());
+      const names = components.filter(({ type }) => type === 'pubsub.jetstream').map(({ name }) => name);
+      // an object with an id: without one the component logs a warning each time
+      const path = (name: string) => `/v1.0/publish/${name}/${PROBE}?metadata.rawPayload=true`;
+      const answers = await Promise.all(names.map((name) => http.post(path(name), { id: PROBE })));
+      return answers.some(({ text }) => isForGood(text));
+    },
+    end: async () => {
+      await http.json('sidecar', '/v1.0/shutdown', {});
     },
     close: async () => {
       http.close();

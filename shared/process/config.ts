@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isNatsUrl } from '../dapr/broker';
 import {
   FILE_TO_READ,
   fileToRead,
@@ -57,6 +58,11 @@ export const baseConfig = {
     .enum(['error', 'warn', 'info', 'debug'])
     .default('info')
     .meta({ description: 'least level that is logged' }),
+  NATS_URL: z.string().refine(isNatsUrl).optional().meta({
+    description:
+      'broker of the events, as the sidecar knows it: looked at before a sidecar that gave it up is started anew',
+    allowed: 'URLs of NATS (nats:// or tls://) with commas between',
+  }),
   SEQ_URL: httpUrl.optional().meta({ description: 'Seq server that gets a copy of the log', allowed: HTTP_URL }),
   SEQ_API_KEY: headerText.optional().meta({ description: 'key for Seq', allowed: HEADER_TEXT, secret: true }),
 };

@@ -1,16 +1,20 @@
 // Slow: the database and the broker are away for 20 s each.
 import { randomUUID } from 'node:crypto';
-import { runningPid } from '../../tools/processes';
+import fs from 'node:fs';
+import { runningPid, signal } from '../../tools/processes';
 import { ROUTES } from '../architecture/route-tables';
 import { sql } from './support/database';
 import { e2eInstance } from './support/e2e-instance';
 import { allReady, call, eventually, kill, tokenFor, type Answer } from './support/system';
+import { containersOf, freeUnits, startTask } from './support/tasks';
 
-/** Issue 3, H21: the database and the broker away for 20 s each. (Docker away: tasks.test.ts.) */
+/** Issue 3, H21: database, broker and `allocation` away. (Docker: task-faults.test.ts; the broker for long: broker-long-away.test.ts.) */
 
 jest.setTimeout(180_000);
 
 const AWAY_MS = 20_000;
+/** Two calls of the sidecar, 10 s each, and their way. */
+const LIMIT_MS = 25_000;
 const admin = tokenFor(randomUUID(), 'admin');
 const SERVICES = Object.keys(ROUTES);
 
@@ -100,6 +104,59 @@ function createPoolAnswer(): Promise<Answer> {
   return call('POST', 'resource-pool/resource_pools', { token: admin, body });
 }
 
+/** The postmaster and its children: they stand still, and connections stay open. */
+function stopPostgres(): { goOn: () => void } {
+  const postmaster = runningPid(e2eInstance(), 'postgres')!;
+  // first, so that no child is born afterwards
+  signal(postmaster, 'SIGSTOP');
+  const children = fs.readFileSync(`/proc/${postmaster}/task/${postmaster}/children`, 'utf8').trim().split(' ');
+  const pids = [...children.map(Number), postmaster];
+  for (const pid of pids) signal(pid, 'SIGSTOP');
+  return { goOn: () => pids.forEach((pid) => signal(pid, 'SIGCONT')) };
+}
+
+test('PostgreSQL hangs for 20 s: each answer is a 503 within the time limit or comes late, nothing is half done, and all is well again', async () => {
+  const poolId = await createPool(50);
+  const held = (await allocate(poolId)).body as { id: string };
+  const pids = pidsOfServices();
+  const asked: Promise<{ what: string; answer: Answer; ms: number }>[] = [];
+  const ask = (what: string, sending: Promise<Answer>): void => {
+    const sent = Date.now();
+    asked.push(sending.then((answer) => ({ what, answer, ms: Date.now() - sent })));
+  };
+  const hanging = stopPostgres();
+  try {
+    for (let second = 0; second < AWAY_MS / 1_000; second += 1) {
+      ask('read', call('GET', `resource-pool/resource_pools/${poolId}`, { token: admin }));
+      ask('list', call('GET', 'blockchain-forwarder/api/usage', { token: admin }));
+      ask('allocate', allocate(poolId));
+      await pause(1_000);
+    }
+    ask('release', release(poolId, held.id));
+  } finally {
+    hanging.goOn();
+  }
+  const answers = await Promise.all(asked);
+  const good: Record<string, number> = { read: 200, list: 200, allocate: 201, release: 204 };
+  for (const { what, answer, ms } of answers) {
+    expect([what, answer.status]).toEqual([what, answer.status === 503 ? 503 : good[what]]);
+    if (answer.status === 503) expect([what, Number(answer.headers.get('retry-after')) > 0]).toEqual([what, true]);
+    expect([what, ms < LIMIT_MS]).toEqual([what, true]);
+  }
+  expect(answers.filter(({ answer }) => answer.status === 503).length).toBeGreaterThan(10);
+  await eventually('everything is ready again', allReady, 60_000);
+  expect(pidsOfServices()).toEqual(pids);
+
+  // a 503 of a write leaves open whether it was done, but not whether it was done by half
+  const { body } = await call('GET', `allocation/resource_pools/${poolId}/allocations?limit=100`, { token: admin });
+  const listed = (body as { id: string }[]).map(({ id }) => id);
+  expect(await availableOf(poolId)).toBe(50 - listed.length);
+  const granted = answers.filter(({ what, answer }) => what === 'allocate' && answer.status === 201);
+  expect(granted.filter(({ answer }) => !listed.includes((answer.body as { id: string }).id))).toEqual([]);
+  for (const id of listed) expect((await release(poolId, id)).status).toBe(204);
+  expect(await availableOf(poolId)).toBe(50);
+});
+
 test('JetStream is away for 20 s: requests go on, and their events follow, each once', async () => {
   const poolId = await createPool(10);
   const pids = pidsOfServices();
@@ -145,4 +202,44 @@ test('a sidecar is killed: 503 or no answer for a moment, then all is well', asy
   expect([201, 503]).toContain(answer.status);
   await eventually('allocation is ready again', allReady, 60_000);
   expect((await allocate(poolId)).status).toBe(201);
+});
+
+test('allocation is wholly away: pools and starts of tasks answer 503 with Retry-After, nothing is held for them, and when it is back what was begun is carried on', async () => {
+  const [poolId, doomed] = [await createPool(5), await createPool(5)];
+  const user = randomUUID();
+  const [free, containers] = [await freeUnits('local-cpu'), await containersOf()];
+  const parts = ['allocation', 'allocation-2', 'daprd-allocation', 'daprd-allocation-2'];
+  const outages = parts.map((part) => kill(part, { hold: true }));
+  try {
+    const answers = await Promise.all([
+      call('GET', 'resource-pool/resource_pools', { token: admin }),
+      call('GET', `resource-pool/resource_pools/${poolId}`, { token: admin }),
+      remove(doomed),
+      startTask(tokenFor(user, 'user'), user, 'demo'),
+    ]);
+    const told = answers.map(({ status, headers }) => [status, Number(headers.get('retry-after')) > 0]);
+    expect(told).toEqual(answers.map(() => [503, true]));
+    expect((await call('GET', 'task-runner/api/tasks', { token: admin })).status).toBe(200);
+  } finally {
+    for (const outage of outages) outage.release();
+  }
+  await eventually('everything is ready again', allReady, 60_000);
+  // where task-runner knew the pool still, whether capacity was taken is not known at first: then there is a task, in Error
+  await eventually('the task has come to its end', async () => {
+    const { body } = await call('GET', `task-runner/api/tasks?userId=${user}`, { token: admin });
+    return (body as { status: string }[]).every(({ status }) => status === 'Error');
+  });
+  expect([await freeUnits('local-cpu'), await containersOf()]).toEqual([free, containers]);
+  await eventually(
+    'the pool is deleted after all',
+    async () => (await call('GET', `resource-pool/resource_pools/${doomed}`, { token: admin })).status === 404,
+    60_000,
+  );
+  const made = await allocate(poolId);
+  expect(made.status).toBe(201);
+  expect((await release(poolId, (made.body as { id: string }).id)).status).toBe(204);
+  const again = await startTask(tokenFor(user, 'user'), user, 'demo');
+  expect(again.status).toBe(201);
+  await call('DELETE', `task-runner/api/tasks/${(again.body as { taskId: string }).taskId}`, { token: admin });
+  expect((await remove(poolId)).status).toBe(204);
 });

@@ -49,7 +49,7 @@ const PATIENCE_MS = 10_000;
  * @returns the task as it was when it became ready, or later; or, without a start time, one that is still on its way
  * @throws with nothing left behind: `task.not_for_others`, `task.unknown_service_type`, `task.pool_missing`,
  *   `task.limit_reached`, `runtime.unavailable`, one of REFUSED_GRANTS, `allocation.queue_full`; with a task in state Error: `runtime.image_missing`,
- *   `task.start_failed`, `runtime.unavailable`; `task.cancelled` when somebody stopped it meanwhile
+ *   `task.start_failed`, `runtime.unavailable`; with or without one, by when it was noticed: `task.capacity_unavailable`; `task.cancelled` when somebody stopped it meanwhile
  */
 export function createStartTask(parts: StartTaskParts) {
   const { store, settler, logger, patienceMs = PATIENCE_MS } = parts;

@@ -12,6 +12,7 @@ interface Call {
 export interface FakeDaprd {
   answer: (call: Call) => { status?: number; body?: unknown; text?: string; hang?: boolean };
   healthy: boolean;
+  components: { name: string; type: string }[];
   calls: Call[];
   sidecar: Sidecar;
   /** One that waits for an answer no longer than 0.2 s. */
@@ -36,7 +37,9 @@ export function useFakeDaprd(): FakeDaprd {
         };
         // the SDK asks for the sidecar's metadata before its first call
         if (call.path === '/v1.0/metadata')
-          return void response.setHeader('Content-Type', 'application/json').end('{"id":"test"}');
+          return void response
+            .setHeader('Content-Type', 'application/json')
+            .end(JSON.stringify({ id: 'test', components: daprd.components }));
         if (call.path.includes('/healthz')) return void response.writeHead(daprd.healthy ? 204 : 500).end();
         daprd.calls.push(call);
         const { status = 200, body, text: plain, hang } = daprd.answer(call);
@@ -51,6 +54,7 @@ export function useFakeDaprd(): FakeDaprd {
     Object.assign(daprd, {
       calls: [],
       healthy: true,
+      components: [],
       answer: () => ({ status: 204 }),
       sidecar: connectSidecar({ port, apiToken: 'sidecar-token', timeoutMs: 10_000 }),
       hasty: connectSidecar({ port, timeoutMs: 200 }),
