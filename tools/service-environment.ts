@@ -22,6 +22,8 @@ export function serviceEnvironment(
     APP_API_TOKEN: secrets.appApiToken,
     DATABASE_URL: parts.databaseUrl,
     NATS_URL: parts.natsUrl,
+    // supervise.sh starts a sidecar again
+    BROKER_URL: parts.natsUrl,
     ...(parts.chain && {
       EVM_RPC_URL: parts.chain.rpcUrl,
       ...(parts.chain.privateKey !== undefined && { EVM_PRIVATE_KEY: parts.chain.privateKey }),

@@ -52,18 +52,19 @@ async function speaks({ hostname, port }: URL): Promise<boolean> {
  */
 export async function keepBroker(options: {
   /** Without it nobody knows when the broker is back, and all that can be done is to say so. */
-  natsUrl: string | undefined;
+  brokerUrl: string | undefined;
   sidecar: Pick<Sidecar, 'hasLostBroker' | 'end'>;
   logger: Logger;
   stopping: AbortSignal;
   pause?: (ms: number) => Promise<void>;
 }): Promise<void> {
-  const { natsUrl, sidecar, logger, stopping } = options;
+  const { brokerUrl, sidecar, logger, stopping } = options;
   const pause = options.pause ?? ((ms) => new Promise((resolve) => setTimeout(resolve, ms)));
-  const servers = natsUrl === undefined ? [] : serversOf(natsUrl);
+  const servers = brokerUrl === undefined ? [] : serversOf(brokerUrl);
   let told = false;
   while (!stopping.aborted) {
-    await pause(EVERY_MS);
+    // not in step with other replicas, whose sidecars end for the same reason
+    await pause(EVERY_MS * (0.5 + Math.random()));
     try {
       const isLost = await sidecar.hasLostBroker();
       if (isLost && (await Promise.all(servers.map(speaks))).includes(true)) {
@@ -73,7 +74,8 @@ export async function keepBroker(options: {
         });
         await sidecar.end();
       } else if (isLost && !told) {
-        const cure = natsUrl === undefined ? 'restart it when the broker is back, or set NATS_URL' : 'waiting for it';
+        const cure =
+          brokerUrl === undefined ? 'restart it when the broker is back, or set BROKER_URL' : 'waiting for it';
         logger.error(`the sidecar has given the broker up: ${cure}`, { activity: 'broker', result: 'away' });
       }
       told = isLost;

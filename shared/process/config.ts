@@ -58,9 +58,9 @@ export const baseConfig = {
     .enum(['error', 'warn', 'info', 'debug'])
     .default('info')
     .meta({ description: 'least level that is logged' }),
-  NATS_URL: z.string().refine(isNatsUrl).optional().meta({
+  BROKER_URL: z.string().refine(isNatsUrl).optional().meta({
     description:
-      'broker of the events, as the sidecar knows it: looked at before a sidecar that gave it up is started anew',
+      'broker of the events, where something starts a sidecar that ends again: when it is back, one that gave it up is ended',
     allowed: 'URLs of NATS (nats:// or tls://) with commas between',
   }),
   SEQ_URL: httpUrl.optional().meta({ description: 'Seq server that gets a copy of the log', allowed: HTTP_URL }),

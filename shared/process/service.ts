@@ -27,7 +27,7 @@ export interface BaseConfig {
   POLICY_FILE: string;
   RATE_LIMIT_PER_SECOND: number;
   LOG_LEVEL: string;
-  NATS_URL?: string | undefined;
+  BROKER_URL?: string | undefined;
   SEQ_URL?: string | undefined;
   SEQ_API_KEY?: string | undefined;
 }
@@ -118,7 +118,7 @@ async function serve<C extends BaseConfig>(
     hasSchema = !stopping.signal.aborted;
     if (hasSchema) parts.start?.();
   });
-  void keepBroker({ natsUrl: config.NATS_URL, sidecar, logger, stopping: stopping.signal });
+  void keepBroker({ brokerUrl: config.BROKER_URL, sidecar, logger, stopping: stopping.signal });
   logger.info(`${name} listens`, {
     activity: 'start',
     resource: `${config.APP_HOST}:${config.APP_PORT}`,

@@ -41,7 +41,7 @@ const WRONG_BASE: Record<string, string> = {
   POLICY_FILE: '/nowhere/wr0ng.csv',
   LOG_LEVEL: 'wr0ng',
   RATE_LIMIT_PER_SECOND: '-1',
-  NATS_URL: 'http://wr0ng:4222',
+  BROKER_URL: 'http://wr0ng:4222',
   SEQ_URL: 'wr0ng:5341',
   SEQ_API_KEY: 'wr0ng\r\nX-Other: header',
 };

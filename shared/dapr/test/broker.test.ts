@@ -61,7 +61,7 @@ async function look(
     // the look after this pause is the last one
     if (++looks === times) stopping.abort();
   };
-  await keepBroker({ natsUrl, sidecar: daprd.sidecar, logger, stopping: stopping.signal, pause });
+  await keepBroker({ brokerUrl: natsUrl, sidecar: daprd.sidecar, logger, stopping: stopping.signal, pause });
   expect(looks).toBe(times);
   return errors;
 }
@@ -99,12 +99,12 @@ test('one of several servers is enough', async () => {
   expect(ends()).toBe(1);
 });
 
-test('without NATS_URL it says what to do, once for each time, and ends nothing', async () => {
+test('without BROKER_URL it says what to do, once for each time, and ends nothing', async () => {
   probesAnswer(FOR_GOOD);
   const errors = await look(5, undefined, (number) =>
     probesAnswer(number === 2 ? failed('nats: no response from stream') : FOR_GOOD),
   );
-  const said = 'the sidecar has given the broker up: restart it when the broker is back, or set NATS_URL';
+  const said = 'the sidecar has given the broker up: restart it when the broker is back, or set BROKER_URL';
   expect([errors, ends()]).toEqual([[said, said], 0]);
 });
 
