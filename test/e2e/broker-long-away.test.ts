@@ -6,8 +6,8 @@ import { OwnSystem } from './support/own-system';
 import { call, eventually, type Answer } from './support/system';
 
 /**
- * A broker that is away for so long that the sidecars give it up. Slow, four minutes: nothing but 60 attempts, 2 s apart, makes
- * them. In a system of its own, whose sidecars end.
+ * A broker that is away for so long that the sidecars give it up. In a system of its own, whose sidecars end.
+ * Slow: nothing but 60 attempts, 2 s apart, makes them give up.
  */
 
 jest.setTimeout(420_000);

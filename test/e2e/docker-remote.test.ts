@@ -8,7 +8,10 @@ import { engine } from './support/docker-relay';
 import { SshEngine } from './support/ssh-engine';
 import { TlsEngine } from './support/tls-engine';
 
-/** Issue 5, point 10: an engine behind TLS, or behind SSH, is used as the docker command line uses it. */
+/**
+ * Issue 5, point 10: an engine behind TLS, or behind SSH, is used as the docker command line uses it.
+ * Slow: a second engine behind TLS and SSH starts, hangs and comes back.
+ */
 
 jest.setTimeout(60_000);
 

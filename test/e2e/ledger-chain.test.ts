@@ -9,7 +9,10 @@ import { OwnSystem } from './support/own-system';
 import { eventually } from './support/system';
 import { publishAt, taskStopped } from './support/usage';
 
-/** Issue 6: the running service with a real chain that misbehaves. Each rule by itself: evm-anchor-mishaps.proof.test.ts. */
+/**
+ * Issue 6: the running service with a real chain that misbehaves. Each rule by itself: evm-anchor-mishaps.proof.test.ts.
+ * Slow: blocks, reorganisations and back-offs take their time, on a system of its own.
+ */
 
 jest.setTimeout(180_000);
 

@@ -15,7 +15,8 @@ import { eventually } from './support/system';
 
 /**
  * Issue 7, 1, the operator's half, as docs/operating.md tells it: one system with what it holds through a power loss, another
- * PostgreSQL, another policy and another catalogue. Slow (about two minutes), since each of these is a start of the whole.
+ * PostgreSQL, another policy and another catalogue.
+ * Slow: five starts of the whole system.
  */
 
 jest.setTimeout(180_000);

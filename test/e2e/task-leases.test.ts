@@ -8,6 +8,7 @@ import { containersOf, freeUnits, stopTask, taskOf, type Started } from './suppo
 /**
  * Issue 4, the end of point 4: the death of task-runner leaks no capacity. The instance's own task-runner is held down
  * meanwhile, so that one with a short lease is the only one that renews.
+ * Slow: leases run out.
  */
 
 jest.setTimeout(120_000);

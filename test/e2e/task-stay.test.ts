@@ -9,7 +9,10 @@ import { call, eventually, tokenFor } from './support/system';
 import { TaskRunnerReplica } from './support/task-runner-replica';
 import { containersOf, freeUnits, type Started } from './support/tasks';
 
-/** Issue 5, points 6 and 7: a task that nobody uses is warned and stopped, and its owner looks in meanwhile, on the real system. */
+/**
+ * Issue 5, points 6 and 7: a task that nobody uses is warned and stopped, and its owner looks in meanwhile, on the real system.
+ * Slow: idle times run out.
+ */
 
 jest.setTimeout(120_000);
 

@@ -10,6 +10,7 @@ import { TaskRunnerReplica } from './support/task-runner-replica';
 /**
  * Issue 5, the end of point 4: no capacity, and the task waits if it was asked to. The pool has one place. The instance's own
  * task-runner is held down, so that nobody else carries on what a killed replica left.
+ * Slow: services are killed and come back, and waits run out.
  */
 
 jest.setTimeout(120_000);

@@ -9,7 +9,10 @@ import { BLOCKCHAIN_SERVICE } from './support/outside-world';
 import { call, eventually, kill, tokenFor } from './support/system';
 import { isDelivered, publishRaw, taskStopped, timesAnchored, usageOf, type Usage } from './support/usage';
 
-/** Issue 3, D11 and D12, and issue 6: one record a use, its batch in every sink once, whatever is down meanwhile. */
+/**
+ * Issue 3, D11 and D12, and issue 6: one record a use, its batch in every sink once, whatever is down meanwhile.
+ * Slow: sinks, broker and database are away in turn, and back-offs run out.
+ */
 
 jest.setTimeout(180_000);
 
