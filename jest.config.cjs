@@ -1,3 +1,5 @@
+const { availableParallelism } = require('node:os');
+
 /**
  * Three projects: `unit` needs nothing but Node, and seconds; `proofs` are the tests that take their time, or a real part
  * (a chain, a compiler, processes), and are named `*.proof.test.ts`; `e2e` runs against the real system that its global
@@ -27,8 +29,8 @@ const withoutSystem = (suffix) => [
 ];
 
 module.exports = {
-  // jest would leave a core to itself: on two, half of them
-  maxWorkers: '100%',
+  // jest would leave a core to itself: on two, half of them; and some tests wait, which the third worker of two cores fills
+  maxWorkers: Math.ceil(availableParallelism() * 1.5),
   projects: [
     {
       ...common,

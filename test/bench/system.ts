@@ -52,5 +52,10 @@ async function noteVersions({ databaseUrl, services, daprApiToken }: DevInfo): P
   ranOn('PostgreSQL', rows[0]!.server_version);
   const sidecar = Object.values(services)[0]!.daprHttpUrl;
   const answer = await fetch(`${sidecar}/v1.0/metadata`, { headers: { 'dapr-api-token': daprApiToken } });
-  ranOn('Dapr', ((await answer.json()) as { runtimeVersion: string }).runtimeVersion);
+  const { runtimeVersion } = (await answer.json()) as { runtimeVersion: string };
+  // what npm start builds has no version of its own: tools/toolchain.ts says why
+  ranOn(
+    'Dapr',
+    runtimeVersion === 'edge' ? `built from tools/daprd/go.mod (it says ${runtimeVersion})` : runtimeVersion,
+  );
 }
