@@ -74,6 +74,6 @@ describe('against every possibility tried', () => {
       }),
       { numRuns: 1_500 },
     );
-    expect(Math.min(seen.placed, seen.refused)).toBeGreaterThan(100);
+    expect(Math.min(seen.placed, seen.refused)).toBeGreaterThan((seen.placed + seen.refused) / 15);
   });
 });
