@@ -2,12 +2,12 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Validator } from '@seriousme/openapi-schema-validator';
+import { openSeqReceiver, type SeqReceiver } from '../../shared/testing/seq-receiver';
 import { instanceSecrets } from '../../tools/secrets';
 import { ROUTES } from '../architecture/route-tables';
 import { e2eInstance } from './support/e2e-instance';
 import { logLines, logTexts } from './support/logs';
 import { BLOCKCHAIN_SERVICE, SEQ } from './support/outside-world';
-import { openSeqReceiver, type SeqReceiver } from './support/seq-receiver';
 import { call, eventually, system, tokenFor } from './support/system';
 
 /** Issue 3, F16 to F18: what an operator sees of the running system. */
@@ -48,7 +48,7 @@ describe('with a Seq that takes what it gets', () => {
   let seq: SeqReceiver;
   let told: Awaited<ReturnType<typeof story>>;
   beforeAll(async () => {
-    seq = await openSeqReceiver();
+    seq = await openSeqReceiver(SEQ);
     told = await story(traceId);
   });
   afterAll(() => seq.close());
@@ -153,7 +153,7 @@ async function metricOf(appId: string, name: string): Promise<number | undefined
 describe.each(['hangs', 'fails'] as const)('with a Seq that %s', (behaviour) => {
   let seq: SeqReceiver;
   beforeAll(async () => {
-    seq = await openSeqReceiver();
+    seq = await openSeqReceiver(SEQ);
     seq.behaviour = behaviour;
   });
   afterAll(() => seq.close());

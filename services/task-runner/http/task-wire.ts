@@ -13,6 +13,7 @@ const statusSchema = z.enum(TASK_STATUSES);
 export const statusFilter = z
   .preprocess((value) => [value].flat(), z.array(statusSchema).max(TASK_STATUSES.length))
   .meta({ description: 'several times for several states, any of which a task may have' });
+
 export const taskSchema = z
   .object({
     id: uuid,

@@ -1,54 +1,13 @@
-import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { PassThrough } from 'node:stream';
 import { createLogger } from '../logger';
+import { openSeqReceiver, type SeqReceiver } from '../../testing/seq-receiver';
 import { SeqTransport } from '../seq-transport';
 
-interface SeqEvent {
-  Timestamp: string;
-  Level: string;
-  MessageTemplate: string;
-  TraceId?: string;
-  Properties: Record<string, unknown>;
-}
-
-/** A receiver of Seq's raw ingestion protocol. */
-class Receiver {
-  readonly events: SeqEvent[] = [];
-  readonly headers: IncomingHttpHeaders[] = [];
-  posts = 0;
-  behaviour: 'takes' | 'fails' | 'hangs' = 'takes';
-  private server!: Server;
-
-  async open(): Promise<string> {
-    this.server = createServer((request, response) => {
-      let text = '';
-      request.on('data', (chunk: Buffer) => (text += chunk.toString()));
-      request.on('end', () => {
-        this.posts += 1;
-        this.headers.push(request.headers);
-        if (this.behaviour === 'hangs') return;
-        if (this.behaviour === 'fails') return void response.writeHead(500).end('{"Error":"full"}');
-        if (request.method !== 'POST' || request.url !== '/api/events/raw') return void response.writeHead(404).end();
-        this.events.push(...(JSON.parse(text) as { Events: SeqEvent[] }).Events);
-        response.writeHead(201).end('{}');
-      });
-    }).listen(0, '127.0.0.1');
-    await new Promise((resolve) => this.server.once('listening', resolve));
-    return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}`;
-  }
-
-  close(): void {
-    this.server.closeAllConnections();
-    this.server.close();
-  }
-}
-
-let receiver: Receiver;
+let receiver: SeqReceiver;
 let url: string;
 beforeEach(async () => {
-  receiver = new Receiver();
-  url = await receiver.open();
+  receiver = await openSeqReceiver();
+  url = receiver.url;
 });
 afterEach(() => receiver.close());
 
