@@ -1,9 +1,9 @@
 const { availableParallelism } = require('node:os');
 
 /**
- * Three projects: `unit` needs nothing but Node, and seconds; `proofs` are the tests that take their time, or a real part
+ * Four projects: `unit` needs nothing but Node, and seconds; `proofs` are the tests that take their time, or a real part
  * (a chain, a compiler, processes), and are named `*.proof.test.ts`; `e2e` runs against the real system that its global
- * set-up starts.
+ * set-up starts, and `own` beside it, on a system or an engine that each test brings itself.
  */
 const common = {
   testEnvironment: 'node',
@@ -43,9 +43,10 @@ module.exports = {
     {
       ...common,
       displayName: 'e2e',
-      testMatch: ['<rootDir>/test/e2e/**/*.test.ts'],
+      testMatch: ['<rootDir>/test/e2e/*.test.ts'],
       globalSetup: '<rootDir>/test/e2e/support/global-setup.ts',
       globalTeardown: '<rootDir>/test/e2e/support/global-teardown.ts',
     },
+    { ...common, displayName: 'own', testMatch: ['<rootDir>/test/e2e/own/*.test.ts'] },
   ],
 };

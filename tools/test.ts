@@ -1,6 +1,7 @@
 // npm test: everything that proves the system works, cheapest first, ending at the first step that fails.
 // `npm test -- eslint unit` runs only the steps whose names begin so.
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -8,8 +9,10 @@ import { z } from 'zod';
 import { provideDocker } from './docker-engine';
 import { explain, Failure } from './failure';
 import { root } from './instance';
+import { step } from './progress';
 import { provideSshServer } from './ssh-server';
 import { jestResultsSchema, tooSlow } from './test-times';
+import { ensureToolchain } from './toolchain';
 
 const totalsSchema = z.looseObject({
   numPassedTests: z.number(),
@@ -41,6 +44,14 @@ const STEPS: Step[] = [
   { name: 'unit tests', run: () => jest('unit') },
   { name: 'proofs', run: () => jest('proofs') },
   {
+    name: 'Dapr and nats-server',
+    run: async () => {
+      // before the tests, which would wait three minutes for a start that builds for ten
+      await step('Dapr and nats-server', () => ensureToolchain({ nats: true }));
+      return undefined;
+    },
+  },
+  {
     name: 'Docker Engine',
     run: async () => {
       stopDocker = await provideDocker();
@@ -54,8 +65,18 @@ const STEPS: Step[] = [
       return undefined;
     },
   },
-  { name: 'e2e tests', run: () => jest('e2e', '--runInBand') },
+  // side by side: each of them waits for much of its time
+  {
+    name: 'e2e tests, on one system and on own ones',
+    run: () => sum(jest('e2e', '--runInBand'), jest('own', '--runInBand')),
+  },
 ];
+
+async function sum(...parts: Promise<Totals>[]): Promise<Totals> {
+  const totals = await Promise.all(parts);
+  const of = (what: keyof Totals): number => totals.reduce((all, each) => all + each[what], 0);
+  return { passed: of('passed'), failed: of('failed') };
+}
 
 function command(name: string, ...args: string[]): undefined {
   const { status, signal } = spawnSync(name === 'npm' ? name : bin(name), args, { cwd: root, stdio: 'inherit' });
@@ -63,13 +84,17 @@ function command(name: string, ...args: string[]): undefined {
   return undefined;
 }
 
-function jest(project: string, ...args: string[]): Totals {
+async function jest(project: string, ...args: string[]): Promise<Totals> {
   const file = path.join(os.tmpdir(), `resource-manager-jest-${process.pid}-${project}.json`);
   // in CI nothing may be skipped, so a skipped test is a failed one there
-  const { status } = spawnSync(bin('jest'), ['--selectProjects', project, '--json', '--outputFile', file, ...args], {
+  const running = spawn(bin('jest'), ['--selectProjects', project, '--json', '--outputFile', file, ...args], {
     cwd: root,
-    stdio: ['inherit', 'ignore', 'inherit'],
+    // not the terminal itself, where two of them would paint over each other
+    stdio: ['ignore', 'ignore', 'pipe'],
+    env: { ...process.env, ...(process.stderr.isTTY && { FORCE_COLOR: '1' }) },
   });
+  running.stderr.pipe(process.stderr, { end: false });
+  const [status] = (await once(running, 'close')) as [number | null];
   if (!fs.existsSync(file)) throw new Failure(`jest ended with ${status} and without a result`);
   const result = totalsSchema.parse(JSON.parse(fs.readFileSync(file, 'utf8')));
   fs.rmSync(file);
@@ -86,7 +111,7 @@ async function main(): Promise<number> {
   const totals: Totals = { passed: 0, failed: 0 };
   const chosen = process.argv.slice(2);
   for (const { name, run } of STEPS.filter(
-    (step) => chosen.length === 0 || chosen.some((word) => step.name.startsWith(word)),
+    (each) => chosen.length === 0 || chosen.some((word) => each.name.startsWith(word)),
   )) {
     if (totals.failed > 0) {
       rows.push(`${name.padEnd(30)} ${''.padStart(8)}  not run`);

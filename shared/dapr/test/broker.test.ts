@@ -4,7 +4,7 @@ import { silentLogger, type Logger } from '../../logging/logger';
 import { isNatsUrl, keepBroker } from '../broker';
 import { daprError, useFakeDaprd } from './fake-daprd';
 
-/** What the real components answer is held by test/e2e/broker-long-away.test.ts. */
+/** What the real components answer is held by test/e2e/own/broker-long-away.test.ts. */
 
 const daprd = useFakeDaprd();
 

@@ -8,7 +8,8 @@ import { silentLogger } from '../../../shared/logging/logger';
 import { ensureGoImage } from '../../../tools/demo-image';
 import { SlowRegistry } from './slow-registry';
 
-const IMAGE = 'resource-manager/contract:1';
+/** There once a harness is open. */
+export const IMAGE = 'resource-manager/contract:1';
 
 /** The contract suite's view of an engine that is reached by `docker`; what happens behind its back goes the usual way. */
 export class DockerHarness {

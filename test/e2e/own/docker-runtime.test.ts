@@ -4,11 +4,11 @@ import net from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import Docker from 'dockerode';
-import { DockerRuntime } from '../../services/task-runner/adapters/docker-runtime';
-import { containerRuntimeContract } from '../../services/task-runner/test/container-runtime.contract';
-import { volumesContract } from '../../services/task-runner/test/volumes.contract';
-import { silentLogger } from '../../shared/logging/logger';
-import { DockerHarness } from './support/docker-harness';
+import { DockerRuntime } from '../../../services/task-runner/adapters/docker-runtime';
+import { containerRuntimeContract } from '../../../services/task-runner/test/container-runtime.contract';
+import { volumesContract } from '../../../services/task-runner/test/volumes.contract';
+import { silentLogger } from '../../../shared/logging/logger';
+import { DockerHarness, IMAGE } from '../support/docker-harness';
 
 const docker = new Docker();
 const options = { instance: 'contract', bindAddress: '127.0.0.1', logger: silentLogger };
@@ -21,7 +21,7 @@ volumesContract('docker', async () => ({
   runtime,
   volumes: runtime.volumes,
   stranger: new DockerRuntime({ ...options, instance: 'contract-stranger' }).volumes,
-  image: 'resource-manager/demo:1',
+  image: IMAGE,
 }));
 
 test('when an engine takes the call and never answers, then it counts as away within seconds', async () => {

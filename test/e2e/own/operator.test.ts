@@ -3,15 +3,15 @@ import { randomUUID } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import Docker from 'dockerode';
-import type { DevInfo } from '../../tools/dev-info';
-import { currentInstance, root } from '../../tools/instance';
-import { startPostgres } from '../../tools/postgres';
-import { runningPid, signal, stopProcesses } from '../../tools/processes';
-import { copyDatabase } from './support/copy-database';
-import { E2E_PORT_OFFSET } from './support/e2e-instance';
-import { processesOf } from './support/processes';
-import { cleanInstance, runStart, stopInstanceTool, untilReady, type StartTool } from './support/start-tool';
-import { eventually } from './support/system';
+import type { DevInfo } from '../../../tools/dev-info';
+import { currentInstance, root } from '../../../tools/instance';
+import { startPostgres } from '../../../tools/postgres';
+import { runningPid, signal, stopProcesses } from '../../../tools/processes';
+import { copyDatabase } from '../support/copy-database';
+import { E2E_PORT_OFFSET } from '../support/e2e-instance';
+import { processesOf } from '../support/processes';
+import { cleanInstance, runStart, stopInstanceTool, untilReady, type StartTool } from '../support/start-tool';
+import { eventually } from '../support/system';
 
 /**
  * Issue 7, 1, the operator's half, as docs/operating.md tells it: one system with what it holds through a power loss, another

@@ -1,12 +1,12 @@
 import type Docker from 'dockerode';
-import { connectDocker, type DockerSettings } from '../../services/task-runner/adapters/docker-connection';
-import { DockerRuntime } from '../../services/task-runner/adapters/docker-runtime';
-import { containerRuntimeContract } from '../../services/task-runner/test/container-runtime.contract';
-import { silentLogger } from '../../shared/logging/logger';
-import { DockerHarness } from './support/docker-harness';
-import { engine } from './support/docker-relay';
-import { SshEngine } from './support/ssh-engine';
-import { TlsEngine } from './support/tls-engine';
+import { connectDocker, type DockerSettings } from '../../../services/task-runner/adapters/docker-connection';
+import { DockerRuntime } from '../../../services/task-runner/adapters/docker-runtime';
+import { containerRuntimeContract } from '../../../services/task-runner/test/container-runtime.contract';
+import { silentLogger } from '../../../shared/logging/logger';
+import { DockerHarness } from '../support/docker-harness';
+import { engine } from '../support/docker-relay';
+import { SshEngine } from '../support/ssh-engine';
+import { TlsEngine } from '../support/tls-engine';
 
 /**
  * Issue 5, point 10: an engine behind TLS, or behind SSH, is used as the docker command line uses it.

@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import type { Hex } from 'viem';
-import type { AnchorProgress } from '../../services/blockchain-forwarder/domain/anchor-progress';
-import type { Delivery, SinkState } from '../../services/blockchain-forwarder/domain/delivery';
-import { anchorsOn, askNode } from './support/chain';
-import { E2E_PORT_OFFSET } from './support/e2e-instance';
-import { isSettled, judgeLedger } from './support/ledger-judge';
-import { OwnSystem } from './support/own-system';
-import { eventually } from './support/system';
-import { publishAt, taskStopped } from './support/usage';
+import type { AnchorProgress } from '../../../services/blockchain-forwarder/domain/anchor-progress';
+import type { Delivery, SinkState } from '../../../services/blockchain-forwarder/domain/delivery';
+import { anchorsOn, askNode } from '../support/chain';
+import { E2E_PORT_OFFSET } from '../support/e2e-instance';
+import { isSettled, judgeLedger } from '../support/ledger-judge';
+import { OwnSystem } from '../support/own-system';
+import { eventually } from '../support/system';
+import { publishAt, taskStopped } from '../support/usage';
 
 /**
  * Issue 6: the running service with a real chain that misbehaves. Each rule by itself: evm-anchor-mishaps.proof.test.ts.

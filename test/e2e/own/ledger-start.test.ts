@@ -9,13 +9,13 @@ import {
   startAnvil,
   STRANGER_KEY,
   type TestChain,
-} from '../../services/blockchain-forwarder/test/support/anvil';
+} from '../../../services/blockchain-forwarder/test/support/anvil';
 import {
   ANCHORER,
   deployLedgerAnchor,
   type LedgerOnChain,
-} from '../../services/blockchain-forwarder/test/support/ledger-anchor';
-import { startAlone } from './support/lone-service';
+} from '../../../services/blockchain-forwarder/test/support/ledger-anchor';
+import { startAlone } from '../support/lone-service';
 
 /** Issue 6, point 11: a forwarder that could not anchor does not start, and says in a sentence why and what to do. */
 

@@ -4,14 +4,14 @@ import fs from 'node:fs';
 import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
-import { type DevInfo } from '../../tools/dev-info';
-import { root } from '../../tools/instance';
-import { commandLine, runningPid, signal } from '../../tools/processes';
-import { until } from '../../tools/progress';
-import { DockerRelay } from './support/docker-relay';
-import { E2E_PORT_OFFSET } from './support/e2e-instance';
-import { listeningAddresses, processesOf } from './support/processes';
-import { cleanInstance, runStart, untilReady, type StartTool } from './support/start-tool';
+import { type DevInfo } from '../../../tools/dev-info';
+import { root } from '../../../tools/instance';
+import { commandLine, runningPid, signal } from '../../../tools/processes';
+import { until } from '../../../tools/progress';
+import { DockerRelay } from '../support/docker-relay';
+import { E2E_PORT_OFFSET } from '../support/e2e-instance';
+import { listeningAddresses, processesOf } from '../support/processes';
+import { cleanInstance, runStart, untilReady, type StartTool } from '../support/start-tool';
 
 // an instance of its own, beside the one that the other tests use
 const ENV = { RM_INSTANCE: 'start-stop', RM_PORT_OFFSET: String(E2E_PORT_OFFSET + 1000) };

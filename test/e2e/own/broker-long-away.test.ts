@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { currentInstance } from '../../tools/instance';
-import { runningPid } from '../../tools/processes';
-import { E2E_PORT_OFFSET } from './support/e2e-instance';
-import { OwnSystem } from './support/own-system';
-import { call, eventually, type Answer } from './support/system';
+import { currentInstance } from '../../../tools/instance';
+import { runningPid } from '../../../tools/processes';
+import { E2E_PORT_OFFSET } from '../support/e2e-instance';
+import { OwnSystem } from '../support/own-system';
+import { call, eventually, type Answer } from '../support/system';
 
 /**
  * A broker that is away for so long that the sidecars give it up. In a system of its own, whose sidecars end.

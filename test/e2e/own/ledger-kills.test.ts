@@ -1,15 +1,15 @@
 // Slow: everything that the ledger stands on is killed in turn, and each part comes back by itself.
 import { spawnSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { eventOf, toReleasedRow } from '../../services/allocation/adapters/rows';
-import { usageRecordOf, type EndOfUse } from '../../services/blockchain-forwarder/domain/usage-record';
-import type { CloudEvent } from '../../shared/contracts/events';
-import { root } from '../../tools/instance';
-import { askNode } from './support/chain';
-import { E2E_PORT_OFFSET } from './support/e2e-instance';
-import { isSettled, judgeLedger } from './support/ledger-judge';
-import { OwnSystem } from './support/own-system';
-import { eventually } from './support/system';
+import { eventOf, toReleasedRow } from '../../../services/allocation/adapters/rows';
+import { usageRecordOf, type EndOfUse } from '../../../services/blockchain-forwarder/domain/usage-record';
+import type { CloudEvent } from '../../../shared/contracts/events';
+import { root } from '../../../tools/instance';
+import { askNode } from '../support/chain';
+import { E2E_PORT_OFFSET } from '../support/e2e-instance';
+import { isSettled, judgeLedger } from '../support/ledger-judge';
+import { OwnSystem } from '../support/own-system';
+import { eventually } from '../support/system';
 
 /** Issue 6: everything that the ledger stands on is killed in turn while ends of uses flow, and nothing is lost or doubled. */
 
