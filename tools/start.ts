@@ -8,7 +8,7 @@ import { startChain } from './chain';
 import { startDapr, waitUntilReady } from './dapr';
 import { ensureDemoImage } from './demo-image';
 import { devInfoFile, writeDevInfo } from './dev-info';
-import { findDocker } from './docker';
+import { findDocker, removeContainers } from './docker';
 import { explain, Failure } from './failure';
 import { currentInstance, type Instance } from './instance';
 import { watchLogs } from './log-watch';
@@ -16,7 +16,7 @@ import { startNats } from './nats';
 import { ensureLocalPools } from './pools';
 import { demandFreePorts } from './ports';
 import { startPostgres } from './postgres';
-import { pidDir, recordedNames, runningPid } from './processes';
+import { commandLine, pidDir, recordedNames, runningPid } from './processes';
 import { elapsed, say, step } from './progress';
 import { instanceSecrets } from './secrets';
 import { serviceEnvironment } from './service-environment';
@@ -131,6 +131,11 @@ function urlOf(instance: Instance, name: string): string {
   return `http://127.0.0.1:${app.ports.appPort}`;
 }
 
+async function removeAllContainers(instance: Instance): Promise<void> {
+  const docker = await findDocker();
+  if (docker) await removeContainers(docker, instance);
+}
+
 /** One start tool an instance; what a killed one left behind is ended first. */
 async function takeOver(instance: Instance): Promise<void> {
   const other = runningPid(instance, 'start');
@@ -169,10 +174,10 @@ async function main(): Promise<void> {
   await takeOver(instance);
 
   let stopping: Promise<void> | undefined;
-  const stop = (code: number): void => {
+  const stop = (code: number, afterwards: () => Promise<unknown> = () => Promise.resolve()): void => {
     stopping ??= step(
       'stopping',
-      () => stopInstance(instance),
+      () => stopInstance(instance).then(afterwards),
       () => 'everything has stopped',
     ).then(() => process.exit(code));
   };
@@ -180,7 +185,12 @@ async function main(): Promise<void> {
   // npm that is killed with -9 passes nothing on
   const { ppid } = process;
   const orphaned = (): boolean => process.env.npm_lifecycle_event !== undefined && process.ppid !== ppid;
-  setInterval(() => orphaned() && stop(0), 500);
+  const owner = Number(process.env.RM_ENDS_WITH || process.pid);
+  setInterval(() => {
+    if (orphaned()) stop(0);
+    // nobody will want the tasks of a test that was broken off
+    if (commandLine(owner) === undefined) stop(0, () => removeAllContainers(instance));
+  }, 500);
   try {
     await bringUp(instance, () => stopping !== undefined);
   } catch (error) {

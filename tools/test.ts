@@ -1,6 +1,6 @@
 // npm test: everything that proves the system works, cheapest first, ending at the first step that fails.
 // `npm test -- eslint unit` runs only the steps whose names begin so.
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import os from 'node:os';
@@ -35,6 +35,7 @@ interface Step {
 const bin = (name: string): string => path.join(root, 'node_modules', '.bin', name);
 
 let stopDocker = (): Promise<void> => Promise.resolve();
+const running = new Set<ChildProcess>();
 
 const STEPS: Step[] = [
   { name: 'eslint', run: () => command('eslint', '.', '--max-warnings', '0') },
@@ -87,14 +88,16 @@ function command(name: string, ...args: string[]): undefined {
 async function jest(project: string, ...args: string[]): Promise<Totals> {
   const file = path.join(os.tmpdir(), `resource-manager-jest-${process.pid}-${project}.json`);
   // in CI nothing may be skipped, so a skipped test is a failed one there
-  const running = spawn(bin('jest'), ['--selectProjects', project, '--json', '--outputFile', file, ...args], {
+  const child = spawn(bin('jest'), ['--selectProjects', project, '--json', '--outputFile', file, ...args], {
     cwd: root,
     // not the terminal itself, where two of them would paint over each other
     stdio: ['ignore', 'ignore', 'pipe'],
     env: { ...process.env, ...(process.stderr.isTTY && { FORCE_COLOR: '1' }) },
   });
-  running.stderr.pipe(process.stderr, { end: false });
-  const [status] = (await once(running, 'close')) as [number | null];
+  running.add(child);
+  child.stderr.pipe(process.stderr, { end: false });
+  const [status] = (await once(child, 'close')) as [number | null];
+  running.delete(child);
   if (!fs.existsSync(file)) throw new Failure(`jest ended with ${status} and without a result`);
   const result = totalsSchema.parse(JSON.parse(fs.readFileSync(file, 'utf8')));
   fs.rmSync(file);
@@ -136,6 +139,14 @@ async function main(): Promise<number> {
   console.log(`\n${rows.join('\n')}\n\n${totals.passed} passed, ${totals.failed} failed`);
   return totals.failed === 0 ? 0 : 1;
 }
+
+/** Broken off: the systems that tests have started see it, and end by themselves (RM_ENDS_WITH). */
+async function breakOff(): Promise<void> {
+  for (const child of running) child.kill();
+  await stopDocker();
+  process.exit(130);
+}
+for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(name, () => void breakOff());
 
 main().then(
   (code) => process.exit(code),

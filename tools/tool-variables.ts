@@ -153,6 +153,14 @@ export const TOOL_VARIABLES: readonly ToolVariable[] = [
     meaning: 'the apps that run',
   },
   {
+    name: 'RM_ENDS_WITH',
+    reader: START,
+    fallback: 'none',
+    allowed: 'a process id',
+    meaning:
+      'the system stops, and its containers are removed, when this process has ended: for tests that are broken off',
+  },
+  {
     name: 'RM_E2E_PORT_OFFSET',
     reader: E2E,
     fallback: '`1000`',

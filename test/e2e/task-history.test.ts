@@ -5,7 +5,7 @@ import { listStatement } from '../../services/task-runner/adapters/task-list';
 import { toTaskRow } from '../../services/task-runner/adapters/task-row';
 import { buildTask } from '../../services/task-runner/test/support/build';
 import { describeTaskList } from '../../services/task-runner/test/task-list.contract';
-import type { TaskQuery } from '../../services/task-runner/ports/task-store';
+import { keysetOf, type TaskQuery } from '../../services/task-runner/ports/task-store';
 import { sidecarOf } from './support/sidecars';
 import { system } from './support/system';
 
@@ -53,7 +53,7 @@ describe('at scale', () => {
     await database.end();
   });
 
-  const after = { createdAt: '2030-02-01T00:00:00.000Z', id: randomUUID() };
+  const after = { at: '2030-02-01T00:00:00.000Z', id: randomUUID() };
   const queries: [string, Omit<TaskQuery, 'limit'>][] = [
     ['all', {}],
     ['all, from the middle', { after }],
@@ -92,12 +92,12 @@ describe('at scale', () => {
     const store = new DaprTaskStore(sidecar, () => undefined);
     const page = await store.list({ userId: heavyUser, limit: 100, after });
     const [first, last] = [page[0]!, page.at(-1)!];
-    const next = (await store.list({ userId: heavyUser, limit: 1, after: last }))[0]!;
+    const next = (await store.list({ userId: heavyUser, limit: 1, after: keysetOf(last) }))[0]!;
     expect(page).toHaveLength(100);
-    expect(await store.list({ userId: heavyUser, limit: 100, before: next })).toEqual(page);
-    expect((await store.list({ userId: heavyUser, limit: 1, before: first }))[0]!.createdAt > first.createdAt).toBe(
-      true,
-    );
+    expect(await store.list({ userId: heavyUser, limit: 100, before: keysetOf(next) })).toEqual(page);
+    expect(
+      (await store.list({ userId: heavyUser, limit: 1, before: keysetOf(first) }))[0]!.createdAt > first.createdAt,
+    ).toBe(true);
   });
 });
 

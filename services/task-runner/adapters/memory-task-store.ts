@@ -1,17 +1,19 @@
 import { TOLD_OF_TASK } from '../../../shared/contracts/task';
+import type { Keyset } from '../../../shared/http/paging';
 import { versionConflict } from '../domain/errors';
 import { changed, checkPlaces, NO_PLACES, type PlaceLimits, type Places } from '../domain/places';
 import { hasEnded, isOpen, type Task } from '../domain/task';
-import type {
-  ListedTask,
-  OpenTask,
-  Remembered,
-  RunningTask,
-  TaskEvent,
-  TaskLease,
-  TaskQuery,
-  TaskStore,
-  Versioned,
+import {
+  keysetOf,
+  type ListedTask,
+  type OpenTask,
+  type Remembered,
+  type RunningTask,
+  type TaskEvent,
+  type TaskLease,
+  type TaskQuery,
+  type TaskStore,
+  type Versioned,
 } from '../ports/task-store';
 import { fromListedRow, fromTaskRow, runningTaskRow, toTaskRow } from './task-row';
 
@@ -75,8 +77,8 @@ export class MemoryTaskStore implements TaskStore {
       .filter((task) => from === undefined || task.createdAt >= from)
       .filter((task) => to === undefined || task.createdAt < to)
       .sort((a, b) => (sortKey(a) < sortKey(b) ? 1 : -1))
-      .filter((task) => after === undefined || sortKey(task) < sortKey(after))
-      .filter((task) => before === undefined || sortKey(task) > sortKey(before));
+      .filter((task) => after === undefined || sortKey(task) < placeOf(after))
+      .filter((task) => before === undefined || sortKey(task) > placeOf(before));
     const page = before === undefined ? found.slice(0, limit) : found.slice(-limit);
     return Promise.resolve(page.map(fromListedRow));
   }
@@ -127,6 +129,10 @@ function placesOf(tasks: readonly Task[]): Places {
   return tasks.reduce((places, { serviceType }) => changed(places, serviceType, 1), NO_PLACES);
 }
 
-function sortKey(task: { createdAt: string; id: string }): string {
-  return `${task.createdAt} ${task.id}`;
+function sortKey(task: Pick<Task, 'createdAt' | 'id'>): string {
+  return placeOf(keysetOf(task));
+}
+
+function placeOf({ at, id }: Keyset): string {
+  return `${at} ${id}`;
 }

@@ -27,7 +27,7 @@ export function listStatement(query: TaskQuery): Statement {
     ),
     ...(from === undefined ? [] : [`document ->> 'createdAt' >= ${param(from)}`]),
     ...(to === undefined ? [] : [`document ->> 'createdAt' < ${param(to)}`]),
-    ...(place === undefined ? [] : [`(${ORDER.join(', ')}) ${beyond} (${param(place.createdAt)}, ${param(place.id)})`]),
+    ...(place === undefined ? [] : [`(${ORDER.join(', ')}) ${beyond} (${param(place.at)}, ${param(place.id)})`]),
   ];
   const most = param(limit);
   const tasksIn = (state?: TaskStatus): string => {

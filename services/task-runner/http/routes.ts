@@ -3,7 +3,7 @@ import { instant, priority, uuid, waitSeconds } from '../../../shared/contracts/
 import { REFUSED_GRANTS } from '../../../shared/contracts/inventory';
 import { toldOfTask } from '../../../shared/contracts/task';
 import { checkIfMatch, entityTag, idempotencyKey, prefers } from '../../../shared/http/conditions';
-import { decodePosition, pageBothWays, pageQuery, type Keyset } from '../../../shared/http/paging';
+import { decodePosition, pageBothWays, pageQuery } from '../../../shared/http/paging';
 import { route, type Route } from '../../../shared/http/route';
 import type { createFollowTask } from '../application/follow-task';
 import type { createGetTask, createListTasks } from '../application/read-tasks';
@@ -11,7 +11,7 @@ import type { createStartTask } from '../application/start-task';
 import type { createStopTask } from '../application/stop-task';
 import type { createDeleteVolume, createListVolumes } from '../application/volumes';
 import type { ServiceType } from '../domain/service-type';
-import type { TaskPosition } from '../ports/task-store';
+import { keysetOf } from '../ports/task-store';
 import { followRoute } from './follow-route';
 import { lookInRoutes, type LookInUseCases } from './look-in-routes';
 import { requesterOf } from './requester';
@@ -119,9 +119,8 @@ export function taskRoutes(useCases: TaskUseCases): Route[] {
       handle: async (input) => {
         const { limit, cursor, ...filter } = input.query;
         const position = decodePosition(cursor);
-        const [after, before] = [placeOf(position.after), placeOf(position.before)];
-        const rows = await listTasks({ ...filter, limit: limit + 1, after, before }, requesterOf(input.caller));
-        return pageBothWays(input, limit, position, rows, (task) => ({ at: task.createdAt, id: task.id }), toTaskWire);
+        const rows = await listTasks({ ...filter, limit: limit + 1, ...position }, requesterOf(input.caller));
+        return pageBothWays(input, limit, position, rows, keysetOf, toTaskWire);
       },
     }),
     route({
@@ -164,8 +163,4 @@ export function taskRoutes(useCases: TaskUseCases): Route[] {
       handle: () => Promise.resolve({ status: 200, body: [...serviceTypes.values()].map(toServiceTypeWire) }),
     }),
   ];
-}
-
-function placeOf(keyset: Keyset | undefined): TaskPosition | undefined {
-  return keyset && { createdAt: keyset.at, id: keyset.id };
 }

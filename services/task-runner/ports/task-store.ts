@@ -1,5 +1,6 @@
 import type { EventType, EventData } from '../../../shared/contracts/events';
 import type { PartlyTold } from '../../../shared/contracts/task';
+import type { Keyset, Position } from '../../../shared/http/paging';
 import type { PlaceLimits } from '../domain/places';
 import type { Task, TaskStatus } from '../domain/task';
 
@@ -72,10 +73,15 @@ export type TaskEvent = {
 
 /** A task without what a list does not show: a page of them is read much faster. */
 export type ListedTask = Omit<Task, (typeof UNLISTED)[number]>;
+
+/** Where it stands in a list. */
+export function keysetOf({ createdAt, id }: Pick<Task, 'createdAt' | 'id'>): Keyset {
+  return { at: createdAt, id };
+}
 export const UNLISTED = ['history', 'secret', 'trace', 'requestKey'] as const;
 
 /** What is told of a task narrows a list to those of which just this is told. */
-export interface TaskQuery extends PartlyTold {
+export interface TaskQuery extends PartlyTold, Position {
   /** Any of these. */
   status?: readonly TaskStatus[] | undefined;
   /** Created then or later. */
@@ -83,10 +89,4 @@ export interface TaskQuery extends PartlyTold {
   /** Created earlier than then. */
   to?: string | undefined;
   limit: number;
-  /** The tasks that come next after this one in the order of the list. */
-  after?: TaskPosition | undefined;
-  /** Instead: the tasks that come last before this one. */
-  before?: TaskPosition | undefined;
 }
-
-export type TaskPosition = Pick<Task, 'createdAt' | 'id'>;

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import fc from 'fast-check';
+import type { Keyset } from '../../../shared/http/paging';
 import { outcomeOfStop } from '../domain/outcome';
 import { ended, stopping, type Task, type TaskStatus } from '../domain/task';
-import { UNLISTED, type TaskPosition, type TaskQuery, type TaskStore } from '../ports/task-store';
+import { keysetOf, UNLISTED, type ListedTask, type TaskQuery, type TaskStore } from '../ports/task-store';
 import { buildTask, NO_LIMITS } from './support/build';
 
 type Filter = Omit<TaskQuery, 'limit' | 'after' | 'before'>;
@@ -98,7 +99,7 @@ export function describeTaskList(name: string, connect: () => TaskStore, runs: n
             };
             const down = await walk((from) => store.list({ userId, limit, after: from }), 'down', disturb);
             const up = await walk((from) => store.list({ userId, limit, before: from }), 'up', disturb, {
-              createdAt: at(-1),
+              at: at(-1),
               id: randomUUID(),
             });
             for (const seen of [down, up]) {
@@ -117,10 +118,10 @@ export function describeTaskList(name: string, connect: () => TaskStore, runs: n
 
 /** Ids of page after page, with something happening between them. */
 async function walk(
-  page: (from: TaskPosition | undefined) => Promise<TaskPosition[]>,
+  page: (from: Keyset | undefined) => Promise<ListedTask[]>,
   way: 'down' | 'up',
   between: () => Promise<void>,
-  start?: TaskPosition,
+  start?: Keyset,
 ): Promise<string[]> {
   const seen: string[] = [];
   let from = start;
@@ -128,7 +129,7 @@ async function walk(
     const tasks = await page(from);
     if (tasks.length === 0) return seen;
     seen.push(...tasks.map(({ id }) => id));
-    from = way === 'down' ? tasks.at(-1) : tasks[0];
+    from = keysetOf((way === 'down' ? tasks.at(-1) : tasks[0])!);
     await between();
   }
 }

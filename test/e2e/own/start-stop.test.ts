@@ -1,5 +1,5 @@
 // Slow: whole systems are started and stopped.
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import fs from 'node:fs';
 import net from 'node:net';
 import os from 'node:os';
@@ -21,6 +21,7 @@ jest.setTimeout(120_000);
 
 let tool: StartTool;
 let info: DevInfo;
+let owner: ChildProcess;
 
 async function start(env: Record<string, string> = {}): Promise<number> {
   const began = Date.now();
@@ -166,11 +167,17 @@ describe('npm start', () => {
     },
   );
 
-  test('when SIGTERM comes while it is starting, nothing is left behind', async () => {
-    tool = runStart(ENV);
+  test.each([
+    ['SIGTERM comes', () => tool.process.kill('SIGTERM')],
+    ['the process that it is to end with has ended', () => owner.kill()],
+  ])('when %s while it is starting, nothing is left behind', async (_what, happens) => {
+    owner = spawn('sleep', ['300']);
+    tool = runStart({ ...ENV, RM_ENDS_WITH: String(owner.pid) });
     await until(() => tool.output().includes('PostgreSQL: ready'), 30_000);
     expect(tool.output()).toContain('PostgreSQL: ready');
-    await stopBy('SIGTERM');
+    happens();
+    expect(await tool.ended).toBe(0);
+    owner.kill();
     // the start tool waits for what it started; what those had started themselves may need a moment more
     const left = () => processesOf(tool.instance.runDir).map((pid) => commandLine(pid) ?? pid);
     await until(() => left().length === 0, 2_000);

@@ -17,7 +17,10 @@ export interface StartTool {
   ended: Promise<number | null>;
 }
 
-/** Runs `npm start` with these variables beside our own, or, with `bare`, what npm would run; returns at once. */
+/**
+ * Runs `npm start` with these variables beside our own, or, with `bare`, what npm would run; returns at once. It stops when
+ * the tests are broken off, but for one that is to be kept (RM_E2E_KEEP).
+ */
 export function runStart(env: Record<string, string>, options: { bare?: boolean } = {}): StartTool {
   const instance = currentInstance({ ...process.env, ...env });
   // a file, not a pipe: jest would wait for a pipe's end
@@ -26,7 +29,7 @@ export function runStart(env: Record<string, string>, options: { bare?: boolean 
   const [command, args] = options.bare ? [process.execPath, ['tools/run.mjs', 'start']] : ['npm', ['start']];
   const child = spawn(command, args, {
     cwd: root,
-    env: { ...process.env, ...env },
+    env: { ...process.env, ...(!process.env.RM_E2E_KEEP && { RM_ENDS_WITH: String(process.pid) }), ...env },
     stdio: ['ignore', log, log],
     // of its own group: Ctrl-C on the tests reaches it through the tear-down only
     detached: true,
