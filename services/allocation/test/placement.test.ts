@@ -29,6 +29,12 @@ test.each([
   expect(placed(claims, gpus(...free))).toEqual(expected);
 });
 
+test('chosen is what fits best beside the claims before it', () => {
+  const inventory = { resourceType: 'GPU', location: 'here' };
+  const pools = [...gpus(10), buildInventory({ ...inventory, poolId: 'p1', total: 12 })];
+  expect(placed([any(7, { location: 'here' }), any(3)], pools)).toEqual(['p1', 'p1']);
+});
+
 describe('why there is no placement', () => {
   const asked = { resource_type: 'GPU' };
   const here = (overrides: Partial<Inventory>) => buildInventory({ resourceType: 'GPU', ...overrides });
@@ -86,6 +92,13 @@ describe('why there is no placement', () => {
   ])('%s', (_story, claims, pools, expected) => {
     expect(placed(claims, pools)).toEqual(expected);
   });
+});
+
+test.each([
+  ['a kind that there is not', 'not_found', any(1, { location: 'there' })],
+  ['too little of a kind', 'conflict', any(9)],
+])('%s is refused as %s', (_what, kind, claim) => {
+  expect(place([claim], gpus(5))).toMatchObject({ refusal: { kind } });
 });
 
 test('a search that would take for ever is given up', () => {

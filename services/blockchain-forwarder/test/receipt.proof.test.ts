@@ -1,7 +1,14 @@
 // Slow: every value of a receipt changed at each of its bytes.
 import { createHmac, randomUUID, sign } from 'node:crypto';
 import { checkReceipt } from '../domain/check-receipt';
-import { parseReceipt, parseReceiptBody, signedBytes, UnreadableReceipt, type Receipt } from '../domain/receipt';
+import {
+  parseReceipt,
+  parseReceiptBody,
+  partsOf,
+  signedBytes,
+  UnreadableReceipt,
+  type Receipt,
+} from '../domain/receipt';
 import { toBase64url } from '../domain/bytes';
 import { ed25519Keys, type Ed25519Jwk } from '../domain/check-signature';
 import { publicJwk, signReceipt } from '../domain/receipt-signature';
@@ -54,6 +61,20 @@ describe('a receipt', () => {
     expect(await resultsOf(largest, null)).toEqual(['could not be checked', 'holds']);
   });
 
+  it('when its record is of an allocation, and its path as long as any, then it is read', () => {
+    const other = {
+      ...receipt,
+      record: { ...receipt.record, kind: 'allocation' },
+      path: 'A'.repeat(Math.ceil((32 * 32 * 4) / 3)),
+    };
+    expect(parseReceipt(JSON.stringify(other))).toEqual(other);
+  });
+
+  it('when it is taken apart, then transaction and block are written as explorers write them', async () => {
+    const [transaction, block] = [`0x${'1f'.repeat(32)}`, `0x${'2e'.repeat(32)}`];
+    expect(partsOf(await receiptBody(1, 0, { transaction, block }))).toMatchObject({ transaction, block });
+  });
+
   it('when its record is a correction, then it is read and holds as well', async () => {
     const record: UsageRecord = { ...usageRecord(), version: 2, corrects: randomUUID() };
     const correction = await signedReceipt(3, 1, { record });
@@ -89,6 +110,12 @@ describe('what is no receipt', () => {
     ['capital digits', (json) => ({ ...json, contract: `0x${'AB'.repeat(20)}` })],
     ['half a hash in the path', (json) => ({ ...json, path: 'A'.repeat(64) })],
     ['a path above any tree', (json) => ({ ...json, path: 'A'.repeat((33 * 32 * 4) / 3) })],
+    ['a root of 31 bytes', (json) => ({ ...json, root: 'A'.repeat(42) })],
+    ['a salt of 15 bytes', (json) => ({ ...json, salt: 'A'.repeat(20) })],
+    ['something before the contract', (json) => ({ ...json, contract: `to ${json.contract as string}` })],
+    ['something behind the contract', (json) => ({ ...json, contract: `${json.contract as string}0` })],
+    ['something before the signature', (json) => ({ ...json, signature: `e.${json.signature as string}` })],
+    ['something behind the signature', (json) => ({ ...json, signature: `${json.signature as string}A` })],
     ['a padded salt', (json) => ({ ...json, salt: `${json.salt as string}==` })],
     ['a salt of another spelling', (json) => ({ ...json, salt: `${'A'.repeat(21)}B` })],
     ['a number as text', (json) => ({ ...json, leafIndex: '412' })],
@@ -124,7 +151,8 @@ describe('what is no receipt', () => {
 
   it('when several things are wrong, then all are named', () => {
     const json = JSON.stringify({ ...receipt, salt: 'x', record: { ...receipt.record, capacity: 0 } });
-    expect(() => parseReceipt(json)).toThrow(/record\.capacity: .*; salt: /);
+    expect(() => parseReceipt(json)).toThrow(/record\.capacity: .*; salt: it has to be 16 bytes as base64url/);
+    expect(() => parseReceipt('[]')).toThrow('the document: ');
   });
 
   it('when it is a hundred times too long, then it is not even read', () => {
