@@ -1,13 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import fs from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
 import Docker from 'dockerode';
 import { ensureGoImage } from '../../tools/demo-image';
+import { holdOwnTaskRunner, serviceTypes } from './support/lone-task-runner';
 import { SlowRegistry } from './support/slow-registry';
 import { call, eventually, tokenFor } from './support/system';
 import { TaskRunnerReplica } from './support/task-runner-replica';
-import { containersOf, freeUnits, taskOf, type Started } from './support/tasks';
+import { containersOf, freeUnits, type Started } from './support/tasks';
 
 /** Issue 5, points 1 to 3: starts that pull their image, on the real system, from a registry that falls silent half-way. */
 
@@ -15,16 +14,19 @@ jest.setTimeout(120_000);
 
 const docker = new Docker();
 const registry = new SlowRegistry();
-const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'task-start-'));
 const user = randomUUID();
 const token = tokenFor(user, 'user');
 const published: string[] = [];
+const files: ReturnType<typeof serviceTypes>[] = [];
 let replica: TaskRunnerReplica;
+let own: Awaited<ReturnType<typeof holdOwnTaskRunner>>;
 
 beforeAll(async () => {
   await registry.start();
   const source = path.join(__dirname, 'images', 'contract');
   await ensureGoImage(docker, { tag: 'resource-manager/contract:1', folder: source, program: 'program' });
+  // it knows another image for `demo`, and would carry on a start in its round of looking
+  own = await holdOwnTaskRunner();
 });
 afterEach(async () => {
   await replica.stop();
@@ -35,8 +37,9 @@ afterEach(async () => {
   }
 });
 afterAll(async () => {
+  await own.release();
   await registry.stop();
-  fs.rmSync(folder, { recursive: true });
+  for (const file of files) file.remove();
 });
 
 /** The program's file as Docker keeps it: the layer of an image. */
@@ -51,19 +54,11 @@ async function programTar(): Promise<Buffer> {
   }
 }
 
-/** A task-runner whose `demo` has its image in the registry; the system's own one, which has it at hand, may help it. */
+/** A task-runner whose `demo` has its image in the registry. */
 async function openReplica(image: string): Promise<TaskRunnerReplica> {
-  const file = path.join(folder, `${randomUUID()}.json`);
-  const type = {
-    image,
-    containerPort: 8080,
-    resources: { cpu: 0.1, memory: '64Mi', pids: 32 },
-    capacity: { pool: 'local-cpu', units: 100 },
-    readiness: { path: '/healthz', timeoutSeconds: 20 },
-  };
-  // JSON is YAML
-  fs.writeFileSync(file, JSON.stringify({ serviceTypes: { demo: type } }));
-  return TaskRunnerReplica.start({ SERVICE_TYPES_FILE: file });
+  const file = serviceTypes({ demo: { image, resources: { cpu: 0.1, memory: '64Mi', pids: 32 } } });
+  files.push(file);
+  return TaskRunnerReplica.start(file.env);
 }
 
 async function publish(): Promise<string> {
@@ -90,10 +85,16 @@ async function startSilent(): Promise<string> {
   return taskId;
 }
 
-const statusOf = async (taskId: string): Promise<unknown> => (await taskOf(token, taskId))['status'];
+async function taskOf(taskId: string): Promise<Record<string, unknown>> {
+  const { status, body } = await call('GET', `${replica.url}/api/tasks/${taskId}`, { token });
+  expect(status).toBe(200);
+  return body as Record<string, unknown>;
+}
+
+const statusOf = async (taskId: string): Promise<unknown> => (await taskOf(taskId))['status'];
 
 const statuses = async (taskId: string): Promise<string[]> =>
-  ((await taskOf(token, taskId))['history'] as { status: string }[]).map(({ status }) => status);
+  ((await taskOf(taskId))['history'] as { status: string }[]).map(({ status }) => status);
 
 test('when a start pulls its image, then its followers see bytes and steps, and its crash with its last words within 2 s', async () => {
   replica = await openReplica(await publish());
@@ -110,14 +111,14 @@ test('when a start pulls its image, then its followers see bytes and steps, and 
   );
   registry.speak();
   await eventually('task is Running', async () => (await statusOf(taskId)) === 'Running', 30_000);
-  const { iframeUrl } = await taskOf(token, taskId);
+  const { iframeUrl } = await taskOf(taskId);
   await fetch(`${String(iframeUrl)}print?stream=stderr&text=goodbye`, { method: 'POST' });
   await fetch(`${String(iframeUrl)}exit?code=3`, { method: 'POST' });
   const told = Date.now();
   await eventually('task is Error', async () => (await statusOf(taskId)) === 'Error', 5_000);
   // the program itself takes a moment to end
   expect(Date.now() - told).toBeLessThan(2_500);
-  expect(await taskOf(token, taskId)).toMatchObject({
+  expect(await taskOf(taskId)).toMatchObject({
     exitCode: 3,
     error: { code: 'task.crashed', logTail: ['goodbye'] },
   });
@@ -165,7 +166,7 @@ test('when the registry has no such image, then a clear error, an Error task, an
   const answer = await call('POST', `${replica.url}/api/tasks`, { token, body });
   expect(answer).toMatchObject({ status: 502, body: { code: 'runtime.image_missing' } });
   const { taskId } = answer.body as Started;
-  expect(await taskOf(token, taskId)).toMatchObject({
+  expect(await taskOf(taskId)).toMatchObject({
     ...{ status: 'Error', reason: 'image_missing', startTime: null },
     error: { code: 'runtime.image_missing', detail: expect.stringContaining('is-not-there') },
   });

@@ -1,8 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import fs from 'node:fs';
-import os from 'node:os';
-import path from 'node:path';
 import { eventsOf } from './support/event-stream';
+import { holdOwnTaskRunner, serviceTypes } from './support/lone-task-runner';
 import { PROBE_IMAGE, ProbeTasks } from './support/probe-tasks';
 import { readStream } from './support/stream';
 import { call, eventually, tokenFor } from './support/system';
@@ -19,26 +17,23 @@ jest.setTimeout(120_000);
 const WARN_BEFORE_MS = 4_000;
 const user = randomUUID();
 const token = tokenFor(user, 'user');
-const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'task-stay-'));
+const stay = { idleTimeout: 10, warnBefore: WARN_BEFORE_MS / 1000, maxExtension: 120 };
+const types = serviceTypes({
+  brief: { image: PROBE_IMAGE, resources: { cpu: 0.5, memory: '64Mi', pids: 32 }, ...stay },
+});
 let replica: TaskRunnerReplica;
+let own: Awaited<ReturnType<typeof holdOwnTaskRunner>>;
 
 beforeAll(async () => {
   await new ProbeTasks('stay-test').prepare();
-  const file = path.join(folder, 'types.json');
-  const brief = {
-    image: PROBE_IMAGE,
-    containerPort: 8080,
-    resources: { cpu: 0.5, memory: '64Mi', pids: 32 },
-    capacity: { pool: 'local-cpu', units: 100 },
-    readiness: { path: '/healthz', timeoutSeconds: 30 },
-    ...{ idleTimeout: 10, warnBefore: WARN_BEFORE_MS / 1000, maxExtension: 120 },
-  };
-  fs.writeFileSync(file, JSON.stringify({ serviceTypes: { brief } }));
-  replica = await TaskRunnerReplica.start({ SERVICE_TYPES_FILE: file });
+  // it does not know the type, and would end a start that it finds in its round of looking
+  own = await holdOwnTaskRunner();
+  replica = await TaskRunnerReplica.start(types.env);
 });
 afterAll(async () => {
   await replica.stop();
-  fs.rmSync(folder, { recursive: true });
+  types.remove();
+  await own.release();
 });
 
 const ask = async <T>(method: 'GET' | 'POST', what: string, body?: object) => {
