@@ -56,7 +56,7 @@ runService(APP_ID, configure, (config, { logger, metrics, sidecar, stopping }) =
     logger,
   });
   const endTask = createEndTask({ store, runtime, capacity, serviceTypes, settler, now });
-  const reconcile = createReconcile({ store, runtime, settler, endTask, now, logger });
+  const reconcile = createReconcile({ store, runtime, settler, endTask, serviceTypes, now, logger });
   const renewLeases = createRenewLeases({ store, capacity, settler, now, newId: randomUUID, logger });
   const samples = new TaskSamples();
   const watchStays = createWatchStays({ store, runtime, samples, endTask, serviceTypes, news, now, logger });

@@ -86,8 +86,9 @@ export class MemoryTaskStore implements TaskStore {
   listOpen(): Promise<OpenTask[]> {
     const open = this.all().filter(isOpen);
     return Promise.resolve(
-      open.map(({ id, status, capacityState, history, createdAt }) => ({
+      open.map(({ id, serviceType, status, capacityState, history, createdAt }) => ({
         id,
+        serviceType,
         status,
         capacityState,
         since: history.at(-1)?.at ?? createdAt,

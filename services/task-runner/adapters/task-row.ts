@@ -102,12 +102,9 @@ export function fromListedRow(row: unknown): ListedTask {
 
 export const rememberedRow = z.object({ taskId: z.uuid(), fingerprint: z.string() });
 
-export const openTaskRow = z.object({
-  id: z.uuid(),
-  status,
-  capacityState: z.enum(CAPACITY_STATES),
-  since: time,
-});
+export const openTaskRow = taskRow
+  .pick({ id: true, serviceType: true, status: true, capacityState: true })
+  .extend({ since: time });
 
 export const taskLeaseRow = taskRow.pick({
   id: true,

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { hasCode, messageOf } from '../../../shared/errors';
 import type { Logger } from '../../../shared/logging/logger';
+import type { ServiceType } from '../domain/service-type';
 import { hasEnded, isWaiting, waiting } from '../domain/task';
 import type { ContainerRuntime, ContainerSummary } from '../ports/container-runtime';
 import type { OpenTask, TaskStore } from '../ports/task-store';
@@ -12,12 +13,15 @@ export interface ReconcileParts {
   runtime: Pick<ContainerRuntime, 'list' | 'remove'>;
   settler: Settler;
   endTask: EndTask;
+  serviceTypes: ReadonlyMap<string, ServiceType>;
   now: () => string;
   logger: Logger;
 }
 
 /** A start that another replica has just taken in is not abandoned. */
 const ABANDONED_MS = 10_000;
+/** A replica with a newer file knows types that this one does not; a start that none carries on in this time ends. */
+const STRANGER_MS = 600_000;
 /** Longer than any call of the allocation service may be on its way. */
 const OWED_MS = 60_000;
 /** A task is stored before its container is made; this much is for clocks that disagree. */
@@ -32,7 +36,7 @@ const PATIENCE_MS = 5_000;
  * not need it is done, and no task is declared dead.
  * @returns true when everything was looked at, and done or under way
  */
-export function createReconcile({ store, runtime, settler, endTask, now, logger }: ReconcileParts) {
+export function createReconcile({ store, runtime, settler, endTask, serviceTypes, now, logger }: ReconcileParts) {
   return async (): Promise<boolean> => {
     let containers: ContainerSummary[] | undefined;
     try {
@@ -97,6 +101,8 @@ export function createReconcile({ store, runtime, settler, endTask, now, logger 
     const age = Date.parse(now()) - Date.parse(task.since);
     if (hasEnded(task))
       return age > OWED_MS || task.capacityState !== 'wanted' ? [() => endTask.giveBackOwed(task.id)] : [];
+    const starts = task.status === 'Pending' || task.status === 'Pulling' || task.status === 'Starting';
+    if (starts && !serviceTypes.has(task.serviceType) && age < STRANGER_MS) return [];
     if (task.status === 'Pending') return [() => takeUp(task.id, age > ABANDONED_MS)];
     if (containers === undefined) return [];
     if (task.status !== 'Running') return [() => carryOn(task.id)];

@@ -52,7 +52,7 @@ export interface Versioned {
   version: string;
 }
 
-export type OpenTask = Pick<Task, 'id' | 'status' | 'capacityState'> & {
+export type OpenTask = Pick<Task, 'id' | 'serviceType' | 'status' | 'capacityState'> & {
   /** When it entered its state. */
   since: string;
 };

@@ -240,6 +240,25 @@ describe('two replicas', () => {
     await expectBalance(world);
   });
 
+  test('when one does not know the type yet, then it leaves a start to the other for ten minutes, and then ends it', async () => {
+    const world = buildWorld();
+    const older = buildProcess({ ...world, types: new Map() });
+    const [first, second] = [buildTask({ createdAt: world.now() }), buildTask({ createdAt: world.now() })];
+    await world.store.insert(starting(first, world.now()), NO_LIMITS);
+    await older.reconcile();
+    expect(world.store.all()).toMatchObject([{ status: 'Starting' }]);
+    await buildProcess(world).reconcile();
+    await older.reconcile();
+    expect(world.store.all()).toMatchObject([{ status: 'Running' }]);
+
+    await world.store.insert(starting(second, world.now()), NO_LIMITS);
+    world.pass(601_000);
+    await older.reconcile();
+    expect(world.store.all().find(({ id }) => id === second.id)).toMatchObject({
+      ...{ status: 'Error', outcome: { problem: { code: 'task.unknown_service_type' } } },
+    });
+  });
+
   test('when both see the same container die, then one end', async () => {
     const world = buildWorld();
     const [one, two] = [buildProcess(world), buildProcess(world)];

@@ -112,7 +112,7 @@ export function buildProcess(world: World, logger: Logger = silentLogger) {
     waitLookMs: 5,
   });
   const endTask = createEndTask({ store, runtime, capacity, serviceTypes, settler, now });
-  const reconcile = createReconcile({ store, runtime, settler, endTask, now, logger });
+  const reconcile = createReconcile({ store, runtime, settler, endTask, serviceTypes, now, logger });
   const samples = new TaskSamples();
   const startTask = createStartTask({
     ...{ store, runtime, capacity, settler, serviceTypes, limits: world.limits, now },
