@@ -86,8 +86,7 @@ function compile() {
   ].flatMap(stateOf);
   const state = createHash('sha256').update(sources.join('\n')).digest('hex');
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === state) return;
-  const tsc = path.join('node_modules', 'typescript', 'bin', 'tsc');
-  timed('TypeScript: compiling', process.execPath, [tsc, '-p', 'tsconfig.build.json']);
+  timed('TypeScript: compiling', 'npm', ['run', '--silent', 'build']);
   writeFileSync(stamp, state);
 }
 

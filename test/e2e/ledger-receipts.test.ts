@@ -43,10 +43,9 @@ function file(name: string, content: unknown): string {
 
 function verify(...args: string[]): Promise<{ code: number; said: string }> {
   return new Promise((resolve) => {
+    // as `npx verify-receipt` does, so it must be executable
     const command = path.join(root, 'dist/services/blockchain-forwarder/verifier/verify.js');
-    execFile(process.execPath, [command, ...args], (error, said) =>
-      resolve({ code: error ? Number(error.code) : 0, said }),
-    );
+    execFile(command, args, (error, said) => resolve({ code: error ? Number(error.code) : 0, said }));
   });
 }
 
