@@ -1,6 +1,6 @@
 // npm test: everything that proves the system works, cheapest first, ending at the first step that fails.
 // `npm test -- eslint unit` runs only the steps whose names begin so.
-import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import os from 'node:os';
@@ -37,52 +37,73 @@ const bin = (name: string): string => path.join(root, 'node_modules', '.bin', na
 let stopDocker = (): Promise<void> => Promise.resolve();
 const running = new Set<ChildProcess>();
 
-const STEPS: Step[] = [
-  { name: 'eslint', run: () => command('eslint', '.', '--max-warnings', '0') },
-  { name: 'prettier', run: () => command('prettier', '--check', '--log-level', 'warn', '.') },
-  { name: 'house: borders, dead code, duplicates, graph', run: () => command('npm', 'run', 'house') },
-  { name: 'typecheck', run: () => command('tsc', '--noEmit') },
-  { name: 'unit tests', run: () => jest('unit') },
-  { name: 'proofs', run: () => jest('proofs') },
-  {
-    name: 'Dapr and nats-server',
-    run: async () => {
-      // before the tests, which would wait three minutes for a start that builds for ten
-      await step('Dapr and nats-server', () => ensureToolchain({ nats: true }));
-      return undefined;
+/** One group after the other; the steps of one side by side. */
+const GROUPS: Step[][] = [
+  [
+    { name: 'eslint', run: () => command('eslint', '.', '--max-warnings', '0') },
+    { name: 'prettier', run: () => command('prettier', '--check', '--log-level', 'warn', '.') },
+    { name: 'house: borders, dead code, duplicates, graph', run: () => command('npm', 'run', 'house') },
+    { name: 'typecheck', run: () => command('tsc', '--noEmit') },
+  ],
+  [{ name: 'unit tests', run: () => jest('unit') }],
+  [{ name: 'proofs', run: () => jest('proofs') }],
+  [
+    {
+      name: 'Dapr and nats-server',
+      run: async () => {
+        // before the tests, which would wait three minutes for a start that builds for ten
+        await step('Dapr and nats-server', () => ensureToolchain({ nats: true }));
+        return undefined;
+      },
     },
-  },
-  {
-    name: 'Docker Engine',
-    run: async () => {
-      stopDocker = await provideDocker();
-      return undefined;
+  ],
+  [
+    {
+      name: 'Docker Engine',
+      run: async () => {
+        stopDocker = await provideDocker();
+        return undefined;
+      },
     },
-  },
-  {
-    name: 'SSH server',
-    run: () => {
-      provideSshServer();
-      return undefined;
+  ],
+  [
+    {
+      name: 'SSH server',
+      run: () => {
+        provideSshServer();
+        return undefined;
+      },
     },
-  },
-  // side by side: each of them waits for much of its time
-  {
-    name: 'e2e tests, on one system and on own ones',
-    run: () => sum(jest('e2e', '--runInBand'), jest('own', '--runInBand')),
-  },
+  ],
+  // each of them waits for much of its time
+  [
+    { name: 'e2e tests', run: () => jest('e2e', '--runInBand') },
+    { name: 'e2e tests on own systems', run: () => jest('own', '--runInBand') },
+  ],
 ];
 
-async function sum(...parts: Promise<Totals>[]): Promise<Totals> {
-  const totals = await Promise.all(parts);
-  const of = (what: keyof Totals): number => totals.reduce((all, each) => all + each[what], 0);
-  return { passed: of('passed'), failed: of('failed') };
-}
-
-function command(name: string, ...args: string[]): undefined {
-  const { status, signal } = spawnSync(name === 'npm' ? name : bin(name), args, { cwd: root, stdio: 'inherit' });
+/** What it says is shown when it has ended, so that those of a group do not speak at once. */
+async function command(name: string, ...args: string[]): Promise<undefined> {
+  const child = spawn(name === 'npm' ? name : bin(name), args, {
+    cwd: root,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: childEnvironment(),
+  });
+  running.add(child);
+  let said = '';
+  const hear = (piece: Buffer): void => void (said += piece.toString());
+  child.stdout.on('data', hear);
+  child.stderr.on('data', hear);
+  const [status, signal] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null];
+  running.delete(child);
+  process.stdout.write(said);
   if (status !== 0) throw new Failure(`${name}: ${signal ?? `exit code ${status}`} (see above)`);
   return undefined;
+}
+
+/** A child that writes into a pipe shows colours where this process would. */
+function childEnvironment(): NodeJS.ProcessEnv {
+  return { ...process.env, ...(process.stderr.isTTY && { FORCE_COLOR: '1' }) };
 }
 
 async function jest(project: string, ...args: string[]): Promise<Totals> {
@@ -92,7 +113,7 @@ async function jest(project: string, ...args: string[]): Promise<Totals> {
     cwd: root,
     // not the terminal itself, where two of them would paint over each other
     stdio: ['ignore', 'ignore', 'pipe'],
-    env: { ...process.env, ...(process.stderr.isTTY && { FORCE_COLOR: '1' }) },
+    env: childEnvironment(),
   });
   running.add(child);
   child.stderr.pipe(process.stderr, { end: false });
@@ -113,14 +134,8 @@ async function main(): Promise<number> {
   const rows: string[] = [];
   const totals: Totals = { passed: 0, failed: 0 };
   const chosen = process.argv.slice(2);
-  for (const { name, run } of STEPS.filter(
-    (each) => chosen.length === 0 || chosen.some((word) => each.name.startsWith(word)),
-  )) {
-    if (totals.failed > 0) {
-      rows.push(`${name.padEnd(30)} ${''.padStart(8)}  not run`);
-      continue;
-    }
-    console.log(`\n== ${name}`);
+
+  async function take({ name, run }: Step): Promise<void> {
     const began = Date.now();
     let outcome: string;
     try {
@@ -133,7 +148,18 @@ async function main(): Promise<number> {
       outcome = 'failed';
       totals.failed += 1;
     }
-    rows.push(`${name.padEnd(30)} ${((Date.now() - began) / 1000).toFixed(1).padStart(6)} s  ${outcome}`);
+    rows.push(`${name.padEnd(46)} ${((Date.now() - began) / 1000).toFixed(1).padStart(6)} s  ${outcome}`);
+  }
+
+  for (const all of GROUPS) {
+    const group = all.filter(({ name }) => chosen.length === 0 || chosen.some((word) => name.startsWith(word)));
+    if (group.length === 0) continue;
+    if (totals.failed > 0) {
+      rows.push(...group.map(({ name }) => `${name.padEnd(46)} ${''.padStart(8)}  not run`));
+      continue;
+    }
+    console.log(`\n== ${group.map(({ name }) => name).join(' | ')}`);
+    await Promise.all(group.map(take));
   }
   await stopDocker();
   console.log(`\n${rows.join('\n')}\n\n${totals.passed} passed, ${totals.failed} failed`);
