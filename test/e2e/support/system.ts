@@ -57,6 +57,12 @@ function parseJson(text: string): unknown {
   }
 }
 
+const holds = new Set<string>();
+// what a failed test did not release would fail the files after it as well
+afterAll(() => {
+  for (const hold of holds) fs.rmSync(hold, { force: true });
+});
+
 /**
  * kill -9 of one part of the system: `allocation`, `daprd-allocation`, `postgres`, `nats`, `chain`, … It is started again
  * at once; not before `release()` when `hold` is set.
@@ -67,6 +73,7 @@ export function kill(name: string, options: { hold?: boolean } = {}): { release:
   if (options.hold) {
     fs.mkdirSync(path.dirname(hold), { recursive: true });
     fs.writeFileSync(hold, '');
+    holds.add(hold);
   }
   const pid = runningPid(instance, name);
   if (pid === undefined) throw new Error(`${name} does not run; known: ${fs.readdirSync(pidDir(instance)).join(', ')}`);
