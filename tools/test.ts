@@ -1,4 +1,4 @@
-// npm test: everything that proves the system works, cheapest first, ending at the first step that fails.
+// npm test: everything that proves the system works, cheapest first, ending with the first group of steps of which one fails.
 // `npm test -- eslint unit` runs only the steps whose names begin so.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -91,9 +91,9 @@ async function command(name: string, ...args: string[]): Promise<undefined> {
   });
   running.add(child);
   let said = '';
-  const hear = (piece: Buffer): void => void (said += piece.toString());
-  child.stdout.on('data', hear);
-  child.stderr.on('data', hear);
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (piece: string) => void (said += piece));
+  }
   const [status, signal] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null];
   running.delete(child);
   process.stdout.write(said);
@@ -135,7 +135,8 @@ async function main(): Promise<number> {
   const totals: Totals = { passed: 0, failed: 0 };
   const chosen = process.argv.slice(2);
 
-  async function take({ name, run }: Step): Promise<void> {
+  /** @returns its row */
+  async function take({ name, run }: Step): Promise<string> {
     const began = Date.now();
     let outcome: string;
     try {
@@ -148,7 +149,7 @@ async function main(): Promise<number> {
       outcome = 'failed';
       totals.failed += 1;
     }
-    rows.push(`${name.padEnd(46)} ${((Date.now() - began) / 1000).toFixed(1).padStart(6)} s  ${outcome}`);
+    return `${name.padEnd(46)} ${((Date.now() - began) / 1000).toFixed(1).padStart(6)} s  ${outcome}`;
   }
 
   for (const all of GROUPS) {
@@ -159,7 +160,7 @@ async function main(): Promise<number> {
       continue;
     }
     console.log(`\n== ${group.map(({ name }) => name).join(' | ')}`);
-    await Promise.all(group.map(take));
+    rows.push(...(await Promise.all(group.map(take))));
   }
   await stopDocker();
   console.log(`\n${rows.join('\n')}\n\n${totals.passed} passed, ${totals.failed} failed`);

@@ -6,7 +6,7 @@ import { holdOwnTaskRunner, serviceTypes } from './support/lone-task-runner';
 import { SlowRegistry } from './support/slow-registry';
 import { call, eventually, tokenFor } from './support/system';
 import { TaskRunnerReplica } from './support/task-runner-replica';
-import { containersOf, freeUnits, type Started } from './support/tasks';
+import { containersOf, freeUnits, taskOf, type Started } from './support/tasks';
 
 /** Issue 5, points 1 to 3: starts that pull their image, on the real system, from a registry that falls silent half-way. */
 
@@ -85,16 +85,12 @@ async function startSilent(): Promise<string> {
   return taskId;
 }
 
-async function taskOf(taskId: string): Promise<Record<string, unknown>> {
-  const { status, body } = await call('GET', `${replica.url}/api/tasks/${taskId}`, { token });
-  expect(status).toBe(200);
-  return body as Record<string, unknown>;
-}
+const read = (taskId: string): Promise<Record<string, unknown>> => taskOf(token, taskId, replica.url);
 
-const statusOf = async (taskId: string): Promise<unknown> => (await taskOf(taskId))['status'];
+const statusOf = async (taskId: string): Promise<unknown> => (await read(taskId))['status'];
 
 const statuses = async (taskId: string): Promise<string[]> =>
-  ((await taskOf(taskId))['history'] as { status: string }[]).map(({ status }) => status);
+  ((await read(taskId))['history'] as { status: string }[]).map(({ status }) => status);
 
 test('when a start pulls its image, then its followers see bytes and steps, and its crash with its last words within 2 s', async () => {
   replica = await openReplica(await publish());
@@ -111,14 +107,14 @@ test('when a start pulls its image, then its followers see bytes and steps, and 
   );
   registry.speak();
   await eventually('task is Running', async () => (await statusOf(taskId)) === 'Running', 30_000);
-  const { iframeUrl } = await taskOf(taskId);
+  const { iframeUrl } = await read(taskId);
   await fetch(`${String(iframeUrl)}print?stream=stderr&text=goodbye`, { method: 'POST' });
   await fetch(`${String(iframeUrl)}exit?code=3`, { method: 'POST' });
   const told = Date.now();
   await eventually('task is Error', async () => (await statusOf(taskId)) === 'Error', 5_000);
   // the program itself takes a moment to end
   expect(Date.now() - told).toBeLessThan(2_500);
-  expect(await taskOf(taskId)).toMatchObject({
+  expect(await read(taskId)).toMatchObject({
     exitCode: 3,
     error: { code: 'task.crashed', logTail: ['goodbye'] },
   });
@@ -166,7 +162,7 @@ test('when the registry has no such image, then a clear error, an Error task, an
   const answer = await call('POST', `${replica.url}/api/tasks`, { token, body });
   expect(answer).toMatchObject({ status: 502, body: { code: 'runtime.image_missing' } });
   const { taskId } = answer.body as Started;
-  expect(await taskOf(taskId)).toMatchObject({
+  expect(await read(taskId)).toMatchObject({
     ...{ status: 'Error', reason: 'image_missing', startTime: null },
     error: { code: 'runtime.image_missing', detail: expect.stringContaining('is-not-there') },
   });

@@ -52,7 +52,8 @@ async function use(token: string, poolId: string): Promise<string> {
 async function sinksInTrouble(): Promise<string[]> {
   const rows = await sql<{ sink: string }>(
     `SELECT value->>'sink' AS sink FROM (SELECT convert_from(value, 'UTF8')::json AS value FROM state
-      WHERE key IN ('blockchain-forwarder||sink:http', 'blockchain-forwarder||sink:evm')) AS sinks WHERE (value->>'failures')::int > 0`,
+      WHERE key IN ('blockchain-forwarder||sink:http', 'blockchain-forwarder||sink:evm')) AS sinks
+      WHERE (value->>'failures')::int > 0`,
   );
   return rows.map(({ sink }) => sink);
 }

@@ -101,7 +101,8 @@ export class DaprTaskStore implements TaskStore {
   async listOpen(): Promise<OpenTask[]> {
     const rows = await this.sidecar.query(
       `SELECT jsonb_build_object('id', document -> 'id', 'serviceType', document -> 'serviceType',
-         'status', document -> 'status', 'capacityState', document -> 'capacityState', 'since', document -> 'history' -> -1 -> 'at')::text
+         'status', document -> 'status', 'capacityState', document -> 'capacityState',
+         'since', document -> 'history' -> -1 -> 'at')::text
        FROM tasks WHERE document ->> 'open' = 'true' ORDER BY document ->> 'createdAt', document ->> 'id'`,
       [],
     );

@@ -18,8 +18,8 @@ export function stopTask(token: string, taskId: string): Promise<Answer> {
 }
 
 /** The task as GET shows it. @throws when GET fails */
-export async function taskOf(token: string, taskId: string): Promise<Record<string, unknown>> {
-  const { status, body } = await call('GET', `task-runner/api/tasks/${taskId}`, { token });
+export async function taskOf(token: string, taskId: string, at = 'task-runner'): Promise<Record<string, unknown>> {
+  const { status, body } = await call('GET', `${at}/api/tasks/${taskId}`, { token });
   if (status !== 200) throw new Error(`GET of task ${taskId}: ${status} ${JSON.stringify(body)}`);
   return body as Record<string, unknown>;
 }
